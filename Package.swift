@@ -1,0 +1,98 @@
+// swift-tools-version:6.2
+import PackageDescription
+
+/// A library of ours: its name is its folder under `Sources/`.
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies)
+}
+
+/// The tests of a library: they live in `Tests/<name>Tests`.
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .testTarget(name: name + "Tests", dependencies: [.target(name: name)] + dependencies)
+}
+
+let nio: [Target.Dependency] = [
+  .product(name: "NIOCore", package: "swift-nio"),
+  .product(name: "NIOPosix", package: "swift-nio"),
+]
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
+
+// Each target depends only on targets above it; services never import each other.
+let base: [Target] = [
+  .target(name: "CLinux"),
+  library("Kit", [crypto]),
+  library("Config", ["Kit", .product(name: "Yams", package: "Yams")]),
+  library("Logs", ["Kit"]),
+  library("Store", ["Kit", .product(name: "GRDB", package: "GRDB.swift")]),
+  library("Workflow", ["Kit", "Logs", "Store"]),
+  library("Contracts", ["Kit", "Store"]),
+  library(
+    "API",
+    [
+      "Kit", "Logs", "Store", "Workflow", "Contracts",
+      .product(name: "HummingbirdCore", package: "hummingbird"),
+    ] + nio),
+  library("Host", ["Kit", "Logs", "CLinux"] + nio),
+  library("GuestImage", ["Kit", "Logs", "Host"]),
+]
+
+let service: [Target.Dependency] = ["Kit", "Config", "Logs", "Store", "Workflow", "Contracts", "API"]
+let services: [Target] = [
+  library("Identity", service + [crypto, cryptoExtras]),
+  library("Image", service + [crypto]),
+  library("Placement", service),
+  library("Network", service),
+  library("Compute", service + [crypto]),
+]
+
+let agents: [Target] = [
+  library("ComputeNode", ["Kit", "Logs", "Host", "Contracts"]),
+  library("NetworkNode", ["Kit", "Logs", "Host", "Contracts"] + nio),
+]
+
+let command: [Target] = [
+  library(
+    "Cloud",
+    service + [
+      "Host", "GuestImage", "Identity", "Image", "Placement", "Network", "Compute", "ComputeNode", "NetworkNode",
+    ] + nio),
+  .executableTarget(
+    name: "martlet",
+    dependencies: ["Cloud", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+]
+
+let testTargets: [Target] = [
+  tests("Kit"), tests("Config"), tests("Logs"), tests("Store"), tests("Workflow", ["Store"]), tests("API", ["Store"]),
+  tests("Host"), tests("GuestImage"), tests("Identity"), tests("Image"), tests("Placement"), tests("Network"),
+  tests("Compute"),
+  tests("ComputeNode"), tests("NetworkNode"), tests("Cloud"),
+]
+
+/// With MARTLET_ONLY=Network,Image only these targets, what they need and their tests are built: a faster round while
+/// working on one of them.
+func selected(_ all: [Target]) -> [Target] {
+  guard let only = Context.environment["MARTLET_ONLY"], !only.isEmpty else { return all }
+  var wanted: Set<String> = []
+  func add(_ name: String) {
+    guard let target = all.first(where: { $0.name == name }), wanted.insert(name).inserted else { return }
+    for case .byNameItem(let dependency, _) in target.dependencies { add(dependency) }
+    for case .targetItem(let dependency, _) in target.dependencies { add(dependency) }
+  }
+  for name in only.split(separator: ",") { [String(name), name + "Tests"].forEach(add) }
+  return all.filter { wanted.contains($0.name) }
+}
+
+let package = Package(
+  name: "martlet",
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: selected(base + services + agents + command + testTargets),
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,39 @@
+/// Who is asking: what a verified token says. Policy and queries are decided by it.
+public struct AuthContext: Sendable, Equatable {
+  /// An id with the name that goes with it.
+  public struct Named: Sendable, Equatable {
+    public let id: String
+    public let name: String
+    public init(id: String, name: String) { (self.id, self.name) = (id, name) }
+  }
+
+  public var user: Named
+  public var userDomain: Named
+  /// The project of a project-scoped token.
+  public var project: Named?
+  public var projectDomain: Named?
+  /// The domain of a domain-scoped token.
+  public var domain: Named?
+  public var isSystemScoped: Bool
+  /// Names of the effective roles, implied ones included.
+  public var roles: Set<String>
+  /// The token itself, for Identity's own routes.
+  public var tokenID: Secret
+  public var expiresAt: Timestamp
+
+  public init(
+    user: Named, userDomain: Named, project: Named? = nil, projectDomain: Named? = nil, domain: Named? = nil,
+    isSystemScoped: Bool = false, roles: Set<String>, tokenID: Secret, expiresAt: Timestamp
+  ) {
+    (self.user, self.userDomain, self.project, self.projectDomain) = (user, userDomain, project, projectDomain)
+    (self.domain, self.isSystemScoped, self.roles) = (domain, isSystemScoped, roles)
+    (self.tokenID, self.expiresAt) = (tokenID, expiresAt)
+  }
+
+  public func has(_ role: String) -> Bool { roles.contains(role) }
+  /// Upstream's default policy: the role admin on any scope administers the cloud.
+  public var isAdmin: Bool { has("admin") }
+  public var isService: Bool { has("service") }
+  /// The project's id, or an empty text that no project has.
+  public var projectID: String { project?.id ?? "" }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import GRDB
+import Kit
+import Synchronization
+
+/// The embedded engine: SQLite in WAL mode through GRDB. One writer, snapshot readers.
+public final class SQLiteDatabase: Database {
+  /// How much a commit waits for the disk. See SQLite's PRAGMA synchronous.
+  public enum Durability: String, Sendable {
+    /// Every commit survives a power cut.
+    case full = "FULL"
+    /// Every commit survives the end of the process; the last ones before a power cut may be missing, never half-made.
+    case normal = "NORMAL"
+  }
+
+  private let pool: DatabasePool
+  private let statements = Atomic<Int>(0)
+
+  /// Opens or makes the file at `path`.
+  public init(path: String, durability: Durability = .full, readers: Int = 4) throws {
+    var configuration = Configuration()
+    configuration.maximumReaderCount = readers
+    configuration.label = "martlet"
+    configuration.prepareDatabase { connection in
+      try connection.execute(sql: "PRAGMA synchronous = \(durability.rawValue)")
+      try connection.execute(sql: "PRAGMA foreign_keys = ON")
+    }
+    pool = try DatabasePool(path: path, configuration: configuration)
+  }
+
+  public var statementCount: Int { statements.load(ordering: .relaxed) }
+
+  public func read<Result: Sendable>(
+    _ body: @escaping @Sendable (any Transaction) throws -> Result
+  ) async throws -> Result {
+    try await pool.read { [self] connection in
+      let transaction = SQLiteTransaction(connection: connection, isWritable: false)
+      defer { statements.add(transaction.statements, ordering: .relaxed) }
+      return try body(transaction)
+    }
+  }
+
+  public func write<Result: Sendable>(
+    _ body: @escaping @Sendable (any Transaction) throws -> Result
+  ) async throws -> Result {
+    let (result, actions) = try await pool.write { [self] connection in
+      let transaction = SQLiteTransaction(connection: connection, isWritable: true)
+      defer { statements.add(transaction.statements, ordering: .relaxed) }
+      return (try body(transaction), transaction.actions)
+    }
+    for action in actions { action() }
+    return result
+  }
+
+  /// Folds the write-ahead log into the file and closes it.
+  public func close() throws { try pool.close() }
+
+  /// A consistent copy of the whole database in a new file (VACUUM INTO).
+  public func backup(to path: String) async throws {
+    try await pool.writeWithoutTransaction { try $0.execute(sql: "VACUUM INTO ?", arguments: [path]) }
+  }
+}
+
+private final class SQLiteTransaction: Transaction {
+  let connection: GRDB.Database
+  let isWritable: Bool
+  var statements = 0
+  var actions: [@Sendable () -> Void] = []
+
+  init(connection: GRDB.Database, isWritable: Bool) { (self.connection, self.isWritable) = (connection, isWritable) }
+
+  func query(_ sql: SQL) throws -> [Row] {
+    statements += 1
+    let statement = try connection.cachedStatement(sql: sql.text)
+    let cursor = try GRDB.Row.fetchCursor(statement, arguments: StatementArguments(sql.parameters.map(\.grdb)))
+    var names: [String: Int] = [:]
+    for (index, name) in statement.columnNames.enumerated() { names[name] = index }
+    var rows: [Row] = []
+    while let row = try cursor.next() {
+      rows.append(Row(columns: names, values: (0..<row.count).map { SQLValue(row[$0] as DatabaseValue) }))
+    }
+    return rows
+  }
+
+  func execute(_ sql: SQL) throws -> Int {
+    statements += 1
+    do {
+      let statement = try connection.cachedStatement(sql: sql.text)
+      try statement.execute(arguments: StatementArguments(sql.parameters.map(\.grdb)))
+      return connection.changesCount
+    } catch let error as DatabaseError
+      where error.extendedResultCode == .SQLITE_CONSTRAINT_UNIQUE
+      || error.extendedResultCode == .SQLITE_CONSTRAINT_PRIMARYKEY
+    {
+      throw DuplicateRow(error.message ?? "duplicate row")
+    }
+  }
+
+  func afterCommit(_ action: @escaping @Sendable () -> Void) { actions.append(action) }
+}
+
+extension SQLValue {
+  fileprivate init(_ value: DatabaseValue) {
+    switch value.storage {
+    case .null: self = .null
+    case .int64(let value): self = .int(Int(value))
+    case .double(let value): self = .double(value)
+    case .string(let value): self = .text(value)
+    case .blob(let value): self = .blob(Array(value))
+    }
+  }
+  fileprivate var grdb: (any DatabaseValueConvertible)? {
+    switch self {
+    case .null: nil
+    case .int(let value): value
+    case .double(let value): value
+    case .text(let value): value
+    case .blob(let value): Data(value)
+    }
+  }
+}

@@ -8,13 +8,14 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
 
 /// The tests of a library: they live in `Tests/<name>Tests`.
 func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .testTarget(name: name + "Tests", dependencies: [.target(name: name)] + dependencies)
+  .testTarget(name: name + "Tests", dependencies: [.target(name: name), .target(name: "TestKit")] + dependencies)
 }
 
 let nio: [Target.Dependency] = [
   .product(name: "NIOCore", package: "swift-nio"),
   .product(name: "NIOPosix", package: "swift-nio"),
 ]
+let http: [Target.Dependency] = nio + [.product(name: "NIOHTTP1", package: "swift-nio")]
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 
@@ -32,9 +33,15 @@ let base: [Target] = [
     [
       "Kit", "Logs", "Store", "Workflow", "Contracts",
       .product(name: "HummingbirdCore", package: "hummingbird"),
+      .product(name: "HTTPTypes", package: "swift-http-types"),
+      .product(name: "Logging", package: "swift-log"),
     ] + nio),
   library("Host", ["Kit", "Logs", "CLinux"] + nio),
   library("GuestImage", ["Kit", "Logs", "Host"]),
+  library("Demo", ["Kit", "Logs", "Host", "GuestImage"] + http),
+  library(
+    "TestKit",
+    ["Kit", "Logs", "Store", "Workflow", "Contracts", "API", "Host", .product(name: "Yams", package: "Yams")]),
 ]
 
 let service: [Target.Dependency] = ["Kit", "Config", "Logs", "Store", "Workflow", "Contracts", "API"]
@@ -48,7 +55,7 @@ let services: [Target] = [
 
 let agents: [Target] = [
   library("ComputeNode", ["Kit", "Logs", "Host", "Contracts"]),
-  library("NetworkNode", ["Kit", "Logs", "Host", "Contracts"] + nio),
+  library("NetworkNode", ["Kit", "Logs", "Host", "Contracts"] + http),
 ]
 
 let command: [Target] = [
@@ -59,12 +66,12 @@ let command: [Target] = [
     ] + nio),
   .executableTarget(
     name: "martlet",
-    dependencies: ["Cloud", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    dependencies: ["Cloud", "Demo", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 ]
 
 let testTargets: [Target] = [
-  tests("Kit"), tests("Config"), tests("Logs"), tests("Store"), tests("Workflow", ["Store"]), tests("API", ["Store"]),
-  tests("Host"), tests("GuestImage"), tests("Identity"), tests("Image"), tests("Placement"), tests("Network"),
+  tests("Kit"), tests("Config"), tests("Logs"), tests("Store"), tests("Workflow"), tests("API"),
+  tests("Host"), tests("GuestImage"), tests("Demo"), tests("Identity"), tests("Image"), tests("Placement"), tests("Network"),
   tests("Compute"),
   tests("ComputeNode"), tests("NetworkNode"), tests("Cloud"),
 ]
@@ -88,6 +95,8 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),

@@ -1,0 +1,67 @@
+/// A key of `martlet.yaml`: its path, what it means, its type and its default. `martlet config show --explain` prints them.
+public struct ConfigurationKey: Sendable {
+  public enum Kind: Sendable {
+    case text
+    case integer(ClosedRange<Int>)
+    case boolean
+    case choice([String])
+
+    /// For the explanation.
+    public var name: String {
+      switch self {
+      case .text: "text"
+      case .integer(let range): "integer from \(range.lowerBound) to \(range.upperBound)"
+      case .boolean: "true or false"
+      case .choice(let values): "one of " + values.joined(separator: ", ")
+      }
+    }
+  }
+
+  /// `compute.cpu_allocation_ratio`
+  public let path: String
+  public let kind: Kind
+  public let initial: String
+  public let doc: String
+
+  init(_ path: String, _ kind: Kind, _ initial: String, _ doc: String) {
+    (self.path, self.kind, self.initial, self.doc) = (path, kind, initial, doc)
+  }
+
+  /// Every key there is.
+  public static let all: [ConfigurationKey] = [
+    ConfigurationKey("cloud.name", .text, "martlet", "Name of the cloud, and of its network namespace."),
+    ConfigurationKey("cloud.region", .text, "RegionOne", "Region in the catalog."),
+    ConfigurationKey("cloud.host", .text, "", "Name of this node; empty: the machine's host name."),
+    ConfigurationKey(
+      "api.address", .text, "127.0.0.1",
+      "Address at which the APIs listen and which stands in the catalog. Other machines reach them only at an address of theirs."
+    ),
+    ConfigurationKey(
+      "api.port_offset", .integer(0...50_000), "0", "Added to every port, so that several clouds fit on one host."),
+    ConfigurationKey(
+      "log.level", .choice(["trace", "debug", "info", "audit", "warning", "error", "critical"]), "info",
+      "Least level that is written; `martlet log set` changes it per service while it runs."),
+    ConfigurationKey(
+      "store.durability", .choice(["full", "normal"]), "full",
+      "full: a commit survives a power cut. normal: it survives the end of the process, and is faster."),
+    ConfigurationKey("identity.token_lifetime", .integer(60...604_800), "3600", "Seconds that a token is good for."),
+    ConfigurationKey(
+      "hypervisor.driver", .choice(["qemu", "fake"]), "qemu",
+      "qemu: real guests. fake: guests that only exist in the books, for tests of clients and of scale."),
+    ConfigurationKey(
+      "hypervisor.accelerator", .choice(["auto", "kvm", "tcg"]), "auto",
+      "auto: KVM when a test boot of it works, else emulation (tcg)."),
+    ConfigurationKey("hypervisor.zone", .text, "nova", "Availability zone of this node."),
+    ConfigurationKey(
+      "network.driver", .choice(["kernel", "fake"]), "kernel", "kernel: real networks. fake: only in the books."),
+    ConfigurationKey(
+      "network.external", .text, "routed",
+      "How the external network meets the world: isolated, routed, or bridged:NIC."),
+    ConfigurationKey(
+      "network.external_cidr", .text, "172.24.4.0/24", "Addresses of the external network; floating IPs come from it."),
+    ConfigurationKey(
+      "network.external_gateway", .text, "172.24.4.1", "Gateway of the external network, on this node unless bridged."),
+    ConfigurationKey(
+      "network.external_name", .text, "public", "Name of the external network that the first start makes."),
+  ]
+}

@@ -69,7 +69,9 @@ public struct APIRouter: Sendable {
 
   private func answer(_ http: HTTPCall, _ requestID: String, _ version: Microversion?) async throws -> Reply {
     let raw = http.path.split(separator: "/").map { Percent.decode(String($0)) }
-    guard raw.allSatisfy({ !$0.contains("\0") }) else { throw Fault.badRequest("The path holds a NUL byte.") }
+    guard raw.allSatisfy({ !$0.utf8.contains(0) }), http.query.items.allSatisfy({ !$0.value.utf8.contains(0) }) else {
+      throw Fault.badRequest("The request's address holds a NUL character.")
+    }
     let path = api.normalize(raw)
     let candidates = tree.routes(path)
     let isOpen = candidates.contains { $0.method == http.method && !$0.policy.rule.needsToken }
@@ -127,6 +129,8 @@ public struct APIRouter: Sendable {
       if route.bodyKind == .json, body.object == nil {
         throw Fault.badRequest("The request body must be a JSON object, not \(body.typeName).")
       }
+      // No name or text of any resource may hold one, and C libraries below us end a text there.
+      guard !body.holdsNUL else { throw Fault.badRequest("The request body holds a NUL character.") }
       return body
     } catch let error as JSONSyntaxError {
       throw Fault.badRequest("Malformed request body: \(error).")

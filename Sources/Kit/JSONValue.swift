@@ -106,6 +106,16 @@ extension JSONValue {
     }
   }
 
+  /// Whether a key or text anywhere in it holds U+0000.
+  public var holdsNUL: Bool {
+    switch self {
+    case .string(let text): text.utf8.contains(0)
+    case .array(let values): values.contains { $0.holdsNUL }
+    case .object(let object): object.contains { $0.key.utf8.contains(0) || $0.value.holdsNUL }
+    default: false
+    }
+  }
+
   /// `nil` becomes JSON null.
   public static func optional(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
   public static func optional(_ value: Int?) -> JSONValue { value.map { .int($0) } ?? .null }

@@ -28,11 +28,12 @@ public struct Timestamp: Sendable, Hashable, Comparable, Codable {
   public var plain: String { format(separator: " ", suffix: "", fraction: false) }
 
   private func format(separator: String, suffix: String, fraction: Bool) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400)
+    let days = (seconds - (seconds < 0 ? 86_399 : 0)) / 86_400
+    let second = seconds - days * 86_400
     let (year, month, day) = Self.civil(days: days)
     var text = "\(year)-\(Self.pad(month))-\(Self.pad(day))\(separator)"
     text += "\(Self.pad(second / 3600)):\(Self.pad(second / 60 % 60)):\(Self.pad(second % 60))"
-    if fraction { text += ".\(Self.pad(microseconds % 1_000_000, 6))" }
+    if fraction { text += ".\(Self.pad(microseconds - seconds * 1_000_000, 6))" }
     return text + suffix
   }
 

@@ -30,23 +30,34 @@ public final class SQLiteDatabase: Database {
 
   public var statementCount: Int { statements.load(ordering: .relaxed) }
 
+  // GRDB's async calls give up when their task is cancelled. A commit must not depend on whether the client still listens,
+  // and a job that is cancelled must be able to say so: hence the calls with completions.
+
   public func read<Result: Sendable>(
     _ body: @escaping @Sendable (any Transaction) throws -> Result
   ) async throws -> Result {
-    try await pool.read { [self] connection in
-      let transaction = SQLiteTransaction(connection: connection, isWritable: false)
-      defer { statements.add(transaction.statements, ordering: .relaxed) }
-      return try body(transaction)
+    try await withCheckedThrowingContinuation { continuation in
+      pool.asyncRead { [self] access in
+        continuation.resume(
+          with: Swift.Result {
+            let transaction = SQLiteTransaction(connection: try access.get(), isWritable: false)
+            defer { statements.add(transaction.statements, ordering: .relaxed) }
+            return try body(transaction)
+          })
+      }
     }
   }
 
   public func write<Result: Sendable>(
     _ body: @escaping @Sendable (any Transaction) throws -> Result
   ) async throws -> Result {
-    let (result, actions) = try await pool.write { [self] connection in
-      let transaction = SQLiteTransaction(connection: connection, isWritable: true)
-      defer { statements.add(transaction.statements, ordering: .relaxed) }
-      return (try body(transaction), transaction.actions)
+    let (result, actions) = try await withCheckedThrowingContinuation { continuation in
+      pool.asyncWrite(
+        { [self] connection -> (Result, [@Sendable () -> Void]) in
+          let transaction = SQLiteTransaction(connection: connection, isWritable: true)
+          defer { statements.add(transaction.statements, ordering: .relaxed) }
+          return (try body(transaction), transaction.actions)
+        }, completion: { _, result in continuation.resume(with: result) })
     }
     for action in actions { action() }
     return result

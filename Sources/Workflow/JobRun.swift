@@ -9,7 +9,7 @@ extension WorkflowEngine {
       let definition = try definition(job.kind)
       while job.state.isLive {
         if try await isCancelled(job) {
-          try await settle(&job, .cancelled, event: nil, definition: definition)
+          try await settle(&job, .cancelled, definition: definition)
         } else if job.state == .undoing {
           guard try await undoNext(&job, definition) else { return }
         } else {
@@ -33,7 +33,7 @@ extension WorkflowEngine {
   /// Runs the next step; false when the job waits for another try.
   private func runNext(_ job: inout Job, _ definition: WorkflowDefinition) async throws -> Bool {
     guard job.step < definition.steps.count else {
-      try await settle(&job, .succeeded, event: nil, definition: definition)
+      try await settle(&job, .succeeded, definition: definition)
       return true
     }
     let step = definition.steps[job.step]
@@ -54,7 +54,11 @@ extension WorkflowEngine {
     } catch let error as LeaseLost {
       throw error
     } catch {
-      if Task.isCancelled, try await !isCancelled(job) { throw error }
+      if Task.isCancelled {
+        // Either a delete wants the subject, and the loop settles this job, or the process ends, and the next one resumes.
+        guard try await isCancelled(job) else { throw error }
+        return true
+      }
       return try await failed(&job, step, Fault(error), startedAt: startedAt)
     }
   }
@@ -114,7 +118,7 @@ extension WorkflowEngine {
   /// Undoes the step at the job's index and moves to the one before; settles the job after the first.
   private func undoNext(_ job: inout Job, _ definition: WorkflowDefinition) async throws -> Bool {
     guard job.step >= 0 else {
-      try await settle(&job, .failed, event: nil, definition: definition)
+      try await settle(&job, .failed, definition: definition)
       return true
     }
     var next = job
@@ -131,7 +135,10 @@ extension WorkflowEngine {
       } catch let error as SimulatedCrash {
         throw error
       } catch {
-        if Task.isCancelled { throw error }
+        if Task.isCancelled {
+          guard try await isCancelled(job) else { throw error }
+          return true
+        }
         if job.attempt < Self.undoAttemptsMax { return try await retryUndo(&job) }
         event = ("undo " + step.name, Fault(error).message)
         log.request(job.requestID).error("\(job.kind) of \(job.subject): undo of \(step.name) gave up: \(error)")
@@ -171,7 +178,7 @@ extension WorkflowEngine {
   }
 
   private func settle(
-    _ job: inout Job, _ state: Job.State, event: String?, definition: WorkflowDefinition
+    _ job: inout Job, _ state: Job.State, definition: WorkflowDefinition
   ) async throws {
     var next = job
     next.state = state

@@ -93,9 +93,14 @@ public final class WorkflowEngine: Sendable {
   }
   let runningSubjects = Mutex<[Int: String]>([:])
 
+  /// Frees the jobs that an earlier process of this node held: it is gone, only one runs on a state folder.
+  public func takeOver() async throws {
+    try await database.write { [self] tx in try JobStore.reclaim(node: node, owner: owner, tx: tx) }
+  }
+
   /// Runs jobs until the task is cancelled. Jobs in flight are dropped then, and resumed by the next process.
   public func run() async throws {
-    try await database.write { [self] tx in try JobStore.reclaim(node: node, owner: owner, tx: tx) }
+    try await takeOver()
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.renewLeases() }
       while !Task.isCancelled {
@@ -159,7 +164,8 @@ public final class WorkflowEngine: Sendable {
   private func idleTime() async throws -> Duration {
     let now = clock.now()
     guard let next = try await database.read({ try JobStore.nextRun(tx: $0) }) else { return .seconds(2) }
-    return min(max(next - now, .milliseconds(5)), .seconds(2))
+    // A job whose time has come and that is not runnable waits for another of its subject: that one's end nudges.
+    return next > now ? min(max(next - now, .milliseconds(5)), .seconds(2)) : .milliseconds(250)
   }
 
   /// Sleeps until nudged, at most `duration`.
@@ -197,11 +203,17 @@ public final class WorkflowEngine: Sendable {
     }
   }
 
-  /// Runs everything that is runnable, in this task, until nothing is: for tests and one-shot commands.
+  /// Runs everything that is runnable, in this task, until nothing is: for tests and one-shot commands. Jobs that wait for
+  /// another try are waited for, jobs that another process has leased are not.
   public func drain() async throws {
     while true {
       let jobs = try await leaseRunnable(limit: Self.concurrencyMax)
-      guard !jobs.isEmpty else { return }
+      if jobs.isEmpty {
+        let next = try await database.read { try JobStore.nextRun(tx: $0) }
+        guard let next, next > clock.now() else { return }
+        try await Task.sleep(for: max(next - clock.now(), .milliseconds(1)))
+        continue
+      }
       await withTaskGroup(of: Void.self) { group in
         for job in jobs { group.addTask { await self.execute(job) } }
       }

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Installs what Martlet needs from Debian's packages (and, for tests, Python clients into .venv).
+#   setup.sh run    what a running cloud needs
+#   setup.sh image  also what building the guest image needs
+#   setup.sh test   all that, and the clients that the tests drive the cloud with
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+run="libsqlite3-dev qemu-system-x86 qemu-utils seabios ipxe-qemu dnsmasq-base nftables conntrack iproute2 iputils-ping procps kmod xorriso"
+image="busybox-static dropbear-bin e2fsprogs fdisk cpio zstd binutils openssl openssh-client grub-pc-bin grub-common"
+test="python3 python3-venv iputils-arping socat netcat-openbsd"
+
+case "${1:-run}" in
+  run) wanted=$run ;;
+  image) wanted="$run $image" ;;
+  test) wanted="$run $image $test" ;;
+  *) echo "usage: setup.sh run|image|test" >&2; exit 2 ;;
+esac
+
+missing=""
+for package in $wanted; do
+  dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
+done
+if [ -n "$missing" ]; then
+  if [ "$(id -u)" != 0 ]; then
+    echo "These Debian packages are missing; install them as root: apt-get install$missing" >&2
+    exit 1
+  fi
+  echo "installing:$missing"
+  apt-get update -q >/dev/null
+  # shellcheck disable=SC2086 # a list of names
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null
+fi
+
+if [ "${1:-run}" = test ] && ! .venv/bin/openstack --version >/dev/null 2>&1; then
+  echo "installing python-openstackclient into .venv"
+  python3 -m venv .venv
+  .venv/bin/pip install -q 'python-openstackclient==10.5.0'
+fi

@@ -27,6 +27,16 @@ public struct Timestamp: Sendable, Hashable, Comparable, Codable {
   /// `2026-01-02 03:04:05`: Network's agents.
   public var plain: String { format(separator: " ", suffix: "", fraction: false) }
 
+  /// `Sun, 06 Nov 1994 08:49:37 GMT`, for HTTP headers (RFC 9110 §5.6.7).
+  public var httpDate: String {
+    let (days, second) = (seconds / 86_400, seconds % 86_400)
+    let (year, month, day) = Self.civil(days: days)
+    let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][(days % 7 + 7) % 7]
+    let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    return "\(weekday), \(Self.pad(day)) \(names[month - 1]) \(Self.pad(year, 4)) "
+      + "\(Self.pad(second / 3600)):\(Self.pad(second / 60 % 60)):\(Self.pad(second % 60)) GMT"
+  }
+
   private func format(separator: String, suffix: String, fraction: Bool) -> String {
     let days = (seconds - (seconds < 0 ? 86_399 : 0)) / 86_400
     let second = seconds - days * 86_400

@@ -43,6 +43,7 @@ public struct Configuration: Sendable {
     switch key.kind {
     case .text: fits = true
     case .integer(let range): fits = Int(value).map(range.contains) ?? false
+    case .decimal(let range): fits = Double(value).map(range.contains) ?? false
     case .boolean: fits = value == "true" || value == "false"
     case .choice(let values): fits = values.contains(value)
     }
@@ -54,6 +55,7 @@ public struct Configuration: Sendable {
   /// The value of a declared key.
   public func text(_ path: String) -> String { values[path] ?? "" }
   public func int(_ path: String) -> Int { Int(text(path)) ?? 0 }
+  public func double(_ path: String) -> Double { Double(text(path)) ?? 0 }
   public func bool(_ path: String) -> Bool { text(path) == "true" }
 
   /// All settings as YAML; with `explain`, each with its meaning, type, default and source.
@@ -74,6 +76,16 @@ public struct Configuration: Sendable {
       lines.append("  \(parts[1]): \(Self.quoted(text(key.path)))")
     }
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// The settings that differ from their defaults, as a file that `init(file:)` reads.
+  public var overrides: String {
+    var sections: [String: [String]] = [:]
+    for key in ConfigurationKey.all where text(key.path) != key.initial {
+      let parts = key.path.split(separator: ".", maxSplits: 1).map(String.init)
+      sections[parts[0], default: []].append("  \(parts[1]): \(Self.quoted(text(key.path)))\n")
+    }
+    return sections.sorted { $0.key < $1.key }.map { "\($0.key):\n" + $0.value.joined() }.joined()
   }
 
   private static func quoted(_ text: String) -> String {

@@ -3,6 +3,7 @@ public struct ConfigurationKey: Sendable {
   public enum Kind: Sendable {
     case text
     case integer(ClosedRange<Int>)
+    case decimal(ClosedRange<Double>)
     case boolean
     case choice([String])
 
@@ -11,6 +12,7 @@ public struct ConfigurationKey: Sendable {
       switch self {
       case .text: "text"
       case .integer(let range): "integer from \(range.lowerBound) to \(range.upperBound)"
+      case .decimal(let range): "number from \(range.lowerBound) to \(range.upperBound)"
       case .boolean: "true or false"
       case .choice(let values): "one of " + values.joined(separator: ", ")
       }
@@ -52,6 +54,18 @@ public struct ConfigurationKey: Sendable {
       "hypervisor.accelerator", .choice(["auto", "kvm", "tcg"]), "auto",
       "auto: KVM when a test boot of it works, else emulation (tcg)."),
     ConfigurationKey("hypervisor.zone", .text, "nova", "Availability zone of this node."),
+    ConfigurationKey(
+      "placement.cpu_allocation_ratio", .decimal(0.1...100_000), "16.0",
+      "Virtual CPUs that a node promises for each of its cores. Idle guests share cores well."),
+    ConfigurationKey(
+      "placement.ram_allocation_ratio", .decimal(0.1...100_000), "1.0",
+      "Memory that a node promises for each MiB it has. Above 1 the host swaps, or ends guests, when all use theirs."),
+    ConfigurationKey(
+      "placement.disk_allocation_ratio", .decimal(0.1...100_000), "1.0",
+      "Disk that a node promises for each GiB it has. Disks grow as they are written, so a ratio above 1 can fill the host."
+    ),
+    ConfigurationKey(
+      "placement.reserved_memory_mb", .integer(0...1_000_000), "512", "Memory in MiB of a node that guests do not get."),
     ConfigurationKey(
       "network.driver", .choice(["kernel", "fake"]), "kernel", "kernel: real networks. fake: only in the books."),
     ConfigurationKey(

@@ -1,0 +1,143 @@
+import API
+import Config
+import Dispatch
+import Foundation
+import Host
+import Kit
+import Logs
+import Store
+import Synchronization
+
+/// A process that serves a state folder: `martlet serve`.
+public struct CloudServer: Sendable {
+  private let configuration: Configuration
+  private let state: StateFolder
+  private let processStart: ContinuousClock.Instant
+
+  /// `processStart`: when the process began, for the time that a start took.
+  public init(configuration: Configuration, state: StateFolder, processStart: ContinuousClock.Instant = .now) {
+    (self.configuration, self.state, self.processStart) = (configuration, state, processStart)
+  }
+
+  /// Serves until SIGTERM or SIGINT. Throws a fault that says what is missing when it cannot start. Guests and their
+  /// networks go on when it ends.
+  public func run() async throws {
+    try state.create()
+    let lock = try FileLock(state.lock)
+    let level = LogLevel(name: configuration.text("log.level")) ?? .info
+    let logs = LogCenter(directory: state.logs, level: level)
+    let log = logs.logger("martlet")
+    let services = try CloudServices(configuration: configuration, state: state, logs: logs)
+    do {
+      try await start(services)
+      let sockets = try await listen(services)
+      let elapsed = ContinuousClock.now - processStart
+      log.info("every API answers after \(elapsed.milliseconds) ms")
+      try await serve(services, sockets, startup: Double(elapsed.milliseconds) / 1000, log: log)
+    } catch {
+      log.critical("\(Fault(error).message)")
+      try? services.database.close()
+      throw error
+    }
+    try services.database.close()
+    log.info("stopped")
+    withExtendedLifetime(lock) {}
+  }
+
+  /// Brings the state and the node up to where requests can be answered.
+  private func start(_ services: CloudServices) async throws {
+    try await services.database.migrate(CloudServices.migrations)
+    try await services.identity.start()
+    try await services.identity.bootstrap(
+      adminPassword: try adminPassword(), region: configuration.text("cloud.region"),
+      endpoints: ServicePort.catalog(configuration))
+    try await services.dataplane.start()
+    try await services.hypervisor.start()
+    try await services.network.bootstrapExternal(
+      name: configuration.text("network.external_name"), cidr: configuration.text("network.external_cidr"),
+      gateway: configuration.text("network.external_gateway"))
+    try await services.image.start()
+    try await services.compute.start()
+  }
+
+  /// Made at the first start, kept for the owner only.
+  private func adminPassword() throws -> Secret {
+    if let text = try? String(contentsOfFile: state.adminPassword, encoding: .utf8), !text.isEmpty {
+      return Secret(text.trimmingCharacters(in: .whitespacesAndNewlines))
+    }
+    let password = Secret.random(bytes: 12)
+    try HostFiles.writeAtomically(state.adminPassword, Array((password.value + "\n").utf8), mode: 0o600)
+    return password
+  }
+
+  private struct Listener: Sendable {
+    let api: ServiceAPI
+    let descriptors: [CInt]
+  }
+
+  /// The sockets of every API: on the host and, at the same addresses, in the cloud's namespace.
+  private func listen(_ services: CloudServices) async throws -> [Listener] {
+    let address = configuration.text("api.address")
+    let isKernel = configuration.text("network.driver") == "kernel"
+    let namespace = NetworkNamespace(configuration.text("cloud.name"))
+    var listeners: [Listener] = []
+    for api in services.apis {
+      guard let place = ServicePort.all.first(where: { $0.service == api.name }) else { continue }
+      let port = place.port(configuration)
+      var descriptors = [try HostSocket.listen(address: address, port: port)]
+      if isKernel { descriptors.append(try namespace.listen(address: address, port: port)) }
+      listeners.append(Listener(api: api, descriptors: descriptors))
+    }
+    return listeners
+  }
+
+  private func serve(_ services: CloudServices, _ listeners: [Listener], startup: Double, log: Log) async throws {
+    let http = HTTPServer(log: log)
+    let control = ControlServer(services: services, startedAt: SystemClock().now(), startup: startup)
+    let socket = try HostSocket.listenUnix(state.control)
+    try HostFiles.writeAtomically(state.pid, Array("\(getpid())\n".utf8), mode: 0o644)
+    defer {
+      unlink(state.control)
+      unlink(state.pid)
+    }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for listener in listeners {
+        let router = APIRouter(
+          listener.api, verifier: services.identity, log: services.logs.logger(listener.api.name))
+        for descriptor in listener.descriptors {
+          group.addTask { try await http.serve(socket: descriptor) { await router.respond($0) } }
+        }
+      }
+      group.addTask { try await http.serve(socket: socket) { await control.respond($0) } }
+      group.addTask { try await services.engine.run() }
+      group.addTask { try await services.network.run() }
+      group.addTask { try await services.compute.run() }
+      group.addTask {
+        await Signals.wait([SIGTERM, SIGINT])
+        throw CancellationError()
+      }
+      do {
+        try await group.waitForAll()
+      } catch is CancellationError {
+        log.info("stopping: guests and their networks go on")
+      }
+      group.cancelAll()
+    }
+  }
+}
+
+/// Waiting for signals as a process's only reaction to them; see signal(7).
+enum Signals {
+  static func wait(_ signals: [CInt]) async {
+    let (stream, continuation) = AsyncStream<Void>.makeStream()
+    let sources = signals.map { number in
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      source.setEventHandler { continuation.yield() }
+      source.resume()
+      return source
+    }
+    for await _ in stream { break }
+    for source in sources { source.cancel() }
+  }
+}

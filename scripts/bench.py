@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+"""Measures a release build and prints the figures beside OpenStack's own on a machine of the same size.
+
+Usage: bench.py [PART…]  with parts fake, guest (default: both). Needs `swift build -c release` and root for `guest`.
+Every figure is a median over its tries; limits are the promises of SPECIFICATION.md.
+"""
+import http.client
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+os.environ.setdefault("MARTLET", str(ROOT / ".build/release/martlet"))
+sys.path.insert(0, str(ROOT / "Tests/EndToEnd"))
+from cloud import Cloud, run, wait  # noqa: E402  (needs the path above)
+
+ROWS = []
+
+
+def report(what, value, unit, limit=None, openstack="-"):
+    """Adds a figure; `limit`: what it may be at most."""
+    verdict = "" if limit is None else ("ok" if value <= limit else "OVER")
+    ROWS.append((what, f"{value:.1f} {unit}", "-" if limit is None else f"≤ {limit} {unit}", verdict, openstack))
+    print(f"{what}: {value:.1f} {unit} {verdict}", flush=True)
+
+
+class Client:
+    """One keep-alive connection a service, without a client library's own cost."""
+
+    def __init__(self, cloud):
+        self.cloud, self.connections, self.token = cloud, {}, cloud.token()
+
+    def call(self, method, service, path, body=None):
+        """(milliseconds, status, body)"""
+        if service not in self.connections:
+            host = self.cloud.url(service).split("/")[2]
+            self.connections[service] = http.client.HTTPConnection(host)
+            self.connections[service].connect()
+            import socket
+            self.connections[service].sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        prefix = "/" + "/".join(self.cloud.url(service).split("/")[3:])
+        data = None if body is None else json.dumps(body)
+        started = time.perf_counter()
+        connection = self.connections[service]
+        connection.request(method, prefix.rstrip("/") + path, data, {
+            "X-Auth-Token": self.token, "Content-Type": "application/json", "OpenStack-API-Version": "compute 2.90"})
+        reply = connection.getresponse()
+        text = reply.read()
+        took = (time.perf_counter() - started) * 1000
+        if reply.status >= 400:
+            raise AssertionError(f"{method} {path}: {reply.status} {text[:500]}")
+        return took, reply.status, json.loads(text) if text else None
+
+    def median(self, count, method, service, path, body=None):
+        return statistics.median(self.call(method, service, path, body)[0] for _ in range(count))
+
+
+def prepare(client, cloud, image):
+    network = client.call("POST", "network", "/networks", {"network": {"name": "bench"}})[2]["network"]["id"]
+    client.call("POST", "network", "/subnets", {"subnet": {
+        "network_id": network, "ip_version": 4, "cidr": "10.64.0.0/16"}})
+    project = client.call("GET", "identity", "/auth/projects")[2]["projects"][0]["id"]
+    for project in [p["id"] for p in client.call("GET", "identity", "/projects")[2]["projects"]]:
+        client.call("PUT", "network", f"/quotas/{project}", {"quota": {"port": -1, "network": -1}})
+        client.call("PUT", "compute", f"/os-quota-sets/{project}", {"quota_set": {
+            "instances": -1, "cores": -1, "ram": -1}})
+    flavor = client.call("POST", "compute", "/flavors", {"flavor": {
+        "name": "dot", "ram": 1, "vcpus": 1, "disk": 0}})[2]["flavor"]["id"]
+    return {"name": "b", "imageRef": image, "flavorRef": flavor, "networks": [{"uuid": network}]}, network
+
+
+def boot(client, body):
+    """Milliseconds from the POST to ACTIVE, asking every 2 ms."""
+    started = time.perf_counter()
+    server = client.call("POST", "compute", "/servers", {"server": body})[2]["server"]["id"]
+    while True:
+        found = client.call("GET", "compute", f"/servers/{server}")[2]["server"]
+        if found["status"] == "ACTIVE":
+            return (time.perf_counter() - started) * 1000, server
+        if found["status"] == "ERROR":
+            raise AssertionError(found["fault"])
+        time.sleep(0.002)
+
+
+def fake():
+    # The fake's host would run out of cores: the scheduler is measured, not the host's size.
+    cloud = Cloud(fake=True, settings=["placement.cpu_allocation_ratio=10000", "placement.ram_allocation_ratio=10000"])
+    cloud.up()
+    try:
+        starts = []
+        for _ in range(5):
+            cloud.martlet("stop")
+            cloud.up()
+            starts.append(json.loads(cloud.martlet("status", "--json").stdout)["startup_seconds"] * 1000)
+        report("exec to every API answering (fake)", statistics.median(starts), "ms", 1000, "27,000 ms")
+        time.sleep(3)
+        memory = json.loads(cloud.martlet("status", "--json").stdout)["memory_mb"]
+        report("resident memory, idle", memory, "MB", 150, "2,922 MB")
+        client = Client(cloud)
+        image = cloud.api("POST", "image", "/images", {"name": "i", "disk_format": "raw", "container_format": "bare"})["id"]
+        cloud.api("PUT", "image", f"/images/{image}/file", status=204, data=os.urandom(4096),
+                  headers={"Content-Type": "application/octet-stream"})
+        body, network = prepare(client, cloud, image)
+        report("GET /v3/auth/tokens (validate)", client_validate(cloud), "ms", None, "8.6 ms")
+        report("POST /v3/auth/tokens (password)", login(cloud), "ms", None, "331 ms")
+        report("GET /v2.1/flavors/detail", client.median(200, "GET", "compute", "/flavors/detail"), "ms", None, "16.6 ms")
+        report("POST /v2.0/networks", client.median(60, "POST", "network", "/networks", {"network": {"name": "x"}}), "ms", 5,
+               "83 ms")
+        report("POST /v2.0/ports", client.median(60, "POST", "network", "/ports", {"port": {"network_id": network}}), "ms", 5,
+               "167 ms")
+        report("POST /servers to ACTIVE (fake)", statistics.median(boot(client, body)[0] for _ in range(30)), "ms", 50,
+               "1,435 to 3,791 ms")
+        many = {**body, "min_count": 97, "max_count": 97, "networks": [{"uuid": network}]}
+        started = time.perf_counter()
+        for _ in range(10):
+            client.call("POST", "compute", "/servers", {"server": many})
+        wait("1,000 servers are ACTIVE", lambda: sum(
+            1 for s in client.call("GET", "compute", "/servers/detail?limit=1000")[2]["servers"]
+            if s["status"] == "ACTIVE") == 1000, 600)
+        report("970 servers by 10 POSTs, each a second", 970 / (time.perf_counter() - started), "servers/s", None,
+               "0.67 servers/s")
+        report("GET /servers/detail (1,000 servers)", client.median(20, "GET", "compute", "/servers/detail?limit=1000"), "ms",
+               40, "4,377 ms")
+        report("GET /servers (1,000 servers)", client.median(20, "GET", "compute", "/servers?limit=1000"), "ms", None,
+               "1,027 ms")
+        report("GET /v2.0/ports (1,000 ports)", client.median(
+            20, "GET", "network", f"/ports?network_id={network}&limit=1000"), "ms", None, "778 ms")
+        memory = json.loads(cloud.martlet("status", "--json").stdout)["memory_mb"]
+        report("resident memory, 1,000 servers", memory, "MB", None, "3,680 MB (205 servers)")
+    finally:
+        cloud.destroy()
+
+
+def client_validate(cloud):
+    import requests
+    session, token = requests.Session(), cloud.token()
+    times = []
+    for _ in range(200):
+        started = time.perf_counter()
+        session.get(cloud.url("identity") + "/auth/tokens", headers={"X-Auth-Token": token, "X-Subject-Token": token})
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times)
+
+
+def login(cloud):
+    times = []
+    for _ in range(10):
+        cloud.tokens.clear()
+        started = time.perf_counter()
+        cloud.token()
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times)
+
+
+def guest():
+    cloud = Cloud()
+    cloud.up()
+    try:
+        starts = []
+        for _ in range(5):
+            cloud.martlet("stop")
+            cloud.up()
+            starts.append(json.loads(cloud.martlet("status", "--json").stdout)["startup_seconds"] * 1000)
+        report("exec to every API answering (QEMU, kernel networks)", statistics.median(starts), "ms", 1000, "27,000 ms")
+        image = cloud.upload_guest_image()
+        client = Client(cloud)
+        body, _ = prepare(client, cloud, image)
+        body["flavorRef"] = next(f["id"] for f in client.call("GET", "compute", "/flavors")[2]["flavors"]
+                                 if f["name"] == "m1.nano")
+        times, by_hand = [], []
+        for _ in range(7):
+            took, server = boot(client, body)
+            times.append(took)
+            if not by_hand:
+                by_hand = [start_by_hand(cloud, server) for _ in range(7)]
+            client.call("DELETE", "compute", f"/servers/{server}")
+        report("POST /servers to ACTIVE (QEMU)", statistics.median(times), "ms")
+        report("the same QEMU by hand, to its QMP answering", statistics.median(by_hand), "ms")
+        report("what Martlet adds", statistics.median(times) - statistics.median(by_hand), "ms", 300)
+    finally:
+        cloud.destroy()
+
+
+def start_by_hand(cloud, server):
+    """Milliseconds that QEMU needs with the guest's own arguments, without disks and network, until it has daemonised."""
+    folder = pathlib.Path(cloud.state, "guests", server)
+    pid = int((folder / "qemu.pid").read_text().split()[0]) if (folder / "qemu.pid").exists() else None
+    command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1] if pid else []
+    if not command:
+        raise AssertionError(f"the guest's process is not found in {folder}: {[p.name for p in folder.iterdir()]}")
+    hand = pathlib.Path(cloud.folder, "by-hand")
+    hand.mkdir(exist_ok=True)
+    words = [word.decode().replace(str(folder), str(hand)) for word in command]
+    for path in folder.iterdir():
+        if path.is_file() and path.stat().st_size < 64 << 20 and path.suffix != ".pid":
+            (hand / path.name).write_bytes(path.read_bytes())
+    keep, skip = [], 0
+    for index, word in enumerate(words):
+        if skip:
+            skip -= 1
+        elif word == "-netdev" or (word == "-device" and "netdev" in words[index + 1]):
+            skip = 1
+        else:
+            keep.append(word)
+    started = time.perf_counter()
+    subprocess.run(keep, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    took = (time.perf_counter() - started) * 1000
+    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(hand).encode() in entry.read_bytes():
+                os.kill(int(entry.parent.name), 9)
+        except OSError:
+            continue
+    return took
+
+
+def main():
+    for part in sys.argv[1:] or ["fake", "guest"]:
+        {"fake": fake, "guest": guest}[part]()
+    width = [max(len(row[column]) for row in ROWS + [("what", "Martlet", "promise", "", "OpenStack 2026.2")])
+             for column in range(5)]
+    print()
+    for row in [("what", "Martlet", "promise", "", "OpenStack 2026.2")] + ROWS:
+        print("  ".join(cell.ljust(size) for cell, size in zip(row, width)))
+    sys.exit(1 if any(row[3] == "OVER" for row in ROWS) else 0)
+
+
+if __name__ == "__main__":
+    main()

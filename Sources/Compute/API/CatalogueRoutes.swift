@@ -1,4 +1,5 @@
 import API
+import Kit
 import Store
 
 /// The catalogue half of Compute: flavors, key pairs, quotas, zones, aggregates, nodes, groups, usage and proxies.
@@ -9,5 +10,7 @@ enum CatalogueRoutes {
     []
   }
   /// The tables of the catalogue half.
-  static let migrations: [Migration] = []
+  static let migrations: [Migration] =
+    FlavorStore.migrations + KeypairStore.migrations + ComputeQuota.migrations + NodeServiceStore.migrations
+    + ComputeNodeStore.migrations + AggregateStore.migrations + ServerGroupStore.migrations
 }

@@ -67,6 +67,15 @@ public enum HostFiles {
     }
   }
 
+  /// At most the first `bytes` bytes of a file.
+  public static func head(_ path: String, bytes: Int) throws -> [UInt8] {
+    let file = try Descriptor.open(path, O_RDONLY)
+    var buffer = [UInt8](repeating: 0, count: bytes)
+    let count = pread(file.number, &buffer, bytes, 0)
+    if count < 0 { throw HostError.last(path) }
+    return Array(buffer[..<count])
+  }
+
   /// At most the last `bytes` bytes of a file as text; empty when there is none.
   public static func tail(_ path: String, bytes: Int) -> String {
     guard let file = try? Descriptor.open(path, O_RDONLY) else { return "" }
@@ -75,6 +84,11 @@ public enum HostFiles {
     var buffer = [UInt8](repeating: 0, count: max(0, Int(size) - start))
     let count = pread(file.number, &buffer, buffer.count, start)
     return String(decoding: buffer[..<max(0, count)], as: UTF8.self)
+  }
+
+  /// Makes a file empty.
+  public static func truncate(_ path: String) throws {
+    if Glibc.truncate(path, 0) != 0 { throw HostError.last(path) }
   }
 
   /// Writes a file so that after a crash either the old or the new content is there: a temporary file, synced, renamed,

@@ -37,9 +37,10 @@ public enum HostSocket {
   }
 
   /// Connects to a unix socket. Paths longer than the kernel's 107 bytes go through a descriptor of their folder.
+  /// A server whose queue is full is a fault at once.
   public static func connectUnix(_ path: String) throws -> CInt {
     try withUnixAddress(path) { address, length in
-      let fd = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | O_CLOEXEC, 0)
+      let fd = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | O_CLOEXEC | O_NONBLOCK, 0)
       if fd < 0 { throw HostError.last("a socket could not be made") }
       if connect(fd, address, length) != 0 {
         let error = HostError.last("cannot connect to \(path)")

@@ -28,7 +28,7 @@ public final class FakeHypervisor: Hypervisor {
 
   /// `directory`: where guests are written down, so that a process that starts again finds them; nil: only in memory.
   public init(
-    directory: String? = nil, hostname: String = "fake-node", hostAddress: String = "127.0.0.1", vcpus: Int = 64,
+    hostname: String = "fake-node", directory: String? = nil, hostAddress: String = "127.0.0.1", vcpus: Int = 64,
     memoryMB: Int = 262_144, diskGB: Int = 4096
   ) {
     self.directory = directory.map { "\($0)/fake-guests" }

@@ -33,7 +33,8 @@ final class Guest: Sendable {
   }
 
   func save(_ record: GuestRecord) throws {
-    try HostFiles.save(record, folder.record)
+    // It holds user data and what the config drive injects.
+    try HostFiles.save(record, folder.record, mode: 0o600)
     state.withLock { $0.record = record }
   }
 

@@ -6,7 +6,7 @@ import Kit
 struct QEMUArguments {
   let record: GuestRecord
   let folder: String
-  let accelerator: Accelerator
+  let accelerator: ChosenAccelerator
   /// Whether memory that was saved is read in from `GuestFolder.incoming`.
   let isIncoming: Bool
 

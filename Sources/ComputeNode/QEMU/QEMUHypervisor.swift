@@ -5,7 +5,7 @@ import Logs
 import Synchronization
 
 /// How guests are executed: a fixed choice, or the best that a test boot shows to work.
-public enum AcceleratorChoice: String, Sendable, Codable, CaseIterable { case auto, kvm, tcg }
+public enum Accelerator: String, Sendable, Codable, CaseIterable { case auto, kvm, tcg }
 
 /// Guests as QEMU processes of their own, driven over QMP: each has a folder with its record, disks, sockets and console
 /// log, and lives on when this process ends.
@@ -17,13 +17,13 @@ public final class QEMUHypervisor: Hypervisor {
   let log: Log
   private let hostname: String
   private let hostAddress: String
-  private let choice: AcceleratorChoice
+  private let choice: Accelerator
   private let probeKernel: String?
 
   /// What `start` found out.
   struct Facts: Sendable {
     var version: Int
-    var accelerator: Accelerator
+    var accelerator: ChosenAccelerator
     /// The folder of guests, without symbolic links: QEMU's processes are known by it.
     var folder: String
   }
@@ -38,7 +38,7 @@ public final class QEMUHypervisor: Hypervisor {
   /// kernel for the test boot that decides about KVM when `accelerator` is `auto`.
   public init(
     directory: String, namespace: NetworkNamespace?, hostname: String, hostAddress: String,
-    accelerator: AcceleratorChoice, probeKernel: String? = nil, log: Log
+    accelerator: Accelerator, probeKernel: String? = nil, log: Log
   ) {
     (self.directory, self.namespace, self.log) = (directory, namespace, log)
     (self.hostname, self.hostAddress) = (hostname, hostAddress)
@@ -78,16 +78,16 @@ public final class QEMUHypervisor: Hypervisor {
     }
   }
 
-  private func chooseAccelerator(_ version: Int) async throws -> Accelerator {
+  private func chooseAccelerator(_ version: Int) async throws -> ChosenAccelerator {
     switch choice {
-    case .tcg: return Accelerator(kind: .tcg, reason: "configured")
+    case .tcg: return ChosenAccelerator(kind: .tcg, reason: "configured")
     case .kvm:
       guard HostFacts.canOpen("/dev/kvm") else {
         throw Fault.unavailable("the accelerator kvm is configured, but /dev/kvm cannot be opened")
       }
-      return Accelerator(kind: .kvm, reason: "configured")
+      return ChosenAccelerator(kind: .kvm, reason: "configured")
     case .auto:
-      return await Accelerator.choose(
+      return await ChosenAccelerator.choose(
         kernel: probeKernel, qemuVersion: version, cache: "\(directory)/accelerator.json", log: log)
     }
   }

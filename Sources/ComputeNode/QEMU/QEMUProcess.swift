@@ -63,19 +63,19 @@ extension QEMUHypervisor {
     let process = try await Daemon.start(
       Self.program, arguments, log: guest.folder.log, directory: guest.folder.path, namespace: namespace)
     let end = ContinuousClock.now + Self.startDeadline
-    while !HostFiles.exists(guest.folder.monitor) || !HostFiles.exists(guest.folder.pidFile) {
+    while true {
+      // The socket is there a moment before QEMU listens at it.
+      if HostFiles.exists(guest.folder.monitor), HostFiles.exists(guest.folder.pidFile),
+        let machine = try? await connect(guest, process)
+      {
+        return machine
+      }
       guard process.isAlive else { throw failure(guest, "QEMU ended while it started") }
       guard ContinuousClock.now < end else {
         try await process.terminate(grace: .zero)
-        throw failure(guest, "QEMU was not ready after \(Self.startDeadline)")
+        throw failure(guest, "QEMU could not be driven within \(Self.startDeadline)")
       }
       try await Task.sleep(for: .milliseconds(2))
-    }
-    do {
-      return try await connect(guest, process)
-    } catch {
-      try await process.terminate(grace: .zero)
-      throw failure(guest, "QEMU could not be driven (\(Fault(error).message))")
     }
   }
 

@@ -22,11 +22,11 @@ extension QEMUHypervisor {
       let folder = guest.folder
       try HostFiles.remove(folder.path)
       do {
-        try HostFiles.makeFolder(folder.path, mode: 0o750)
+        try HostFiles.makeFolder(folder.path, mode: 0o700)
         for disk in spec.disks { try await DiskImage.create(disk, at: folder.disk(disk.name)) }
         if let files = spec.configDrive {
           let image = try ISO9660.image(label: "config-2", files: files)
-          try HostFiles.writeAtomically(folder.configDrive, image, mode: 0o440)
+          try HostFiles.writeAtomically(folder.configDrive, image, mode: 0o400)
         }
         let machine = try Hardware(spec.hardware).machineType(version: facts.version)
         try guest.save(try GuestRecord(spec: spec, machine: machine))

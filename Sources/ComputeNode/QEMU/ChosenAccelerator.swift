@@ -4,7 +4,7 @@ import Kit
 import Logs
 
 /// How guests' instructions are executed, and why so.
-struct Accelerator: Sendable, Codable, Equatable {
+struct ChosenAccelerator: Sendable, Codable, Equatable {
   enum Kind: String, Sendable, Codable { case kvm, tcg }
 
   var kind: Kind
@@ -21,19 +21,19 @@ struct Accelerator: Sendable, Codable, Equatable {
   /// A choice with what it depends on: another kernel, QEMU or boot is another test.
   private struct Cached: Codable {
     var key: String
-    var accelerator: Accelerator
+    var accelerator: ChosenAccelerator
   }
 
   /// Decides between KVM and TCG by booting `kernel` with KVM: /dev/kvm can open, and firmware run, where no kernel boots
   /// (nested virtualisation that is emulated in parts). The result is kept in `cache`.
-  static func choose(kernel: String?, qemuVersion: Int, cache: String, log: Log) async -> Accelerator {
+  static func choose(kernel: String?, qemuVersion: Int, cache: String, log: Log) async -> ChosenAccelerator {
     let device = "/dev/kvm"
-    guard HostFiles.exists(device) else { return Accelerator(kind: .tcg, reason: "this host has no \(device)") }
+    guard HostFiles.exists(device) else { return ChosenAccelerator(kind: .tcg, reason: "this host has no \(device)") }
     guard HostFacts.canOpen(device) else {
-      return Accelerator(kind: .tcg, reason: "\(device) cannot be opened by this user")
+      return ChosenAccelerator(kind: .tcg, reason: "\(device) cannot be opened by this user")
     }
     guard let kernel, let size = HostFiles.size(kernel) else {
-      return Accelerator(
+      return ChosenAccelerator(
         kind: .tcg, reason: "\(device) exists, but there is no kernel yet to test that a guest boots with it")
     }
     let key = "\(kernel) \(size) \(qemuVersion) \(HostFacts.bootID)"
@@ -51,7 +51,7 @@ struct Accelerator: Sendable, Codable, Equatable {
   static let probeDeadline = Duration.seconds(10)
 
   /// Boots a kernel without a root disk: one that gets as far as looking for it has run all of its own start.
-  static func probe(kernel: String) async -> Accelerator {
+  static func probe(kernel: String) async -> ChosenAccelerator {
     let command = Command(
       "qemu-system-x86_64",
       [
@@ -61,12 +61,12 @@ struct Accelerator: Sendable, Codable, Equatable {
     do {
       let output = try await command.run()
       if output.text.contains("Unable to mount root") || output.text.contains("Run /") {
-        return Accelerator(kind: .kvm, reason: "a test boot of \(kernel) with KVM succeeded")
+        return ChosenAccelerator(kind: .kvm, reason: "a test boot of \(kernel) with KVM succeeded")
       }
       let said = String(decoding: output.stderr, as: UTF8.self).split(separator: "\n").first ?? "no message"
-      return Accelerator(kind: .tcg, reason: "a test boot of \(kernel) with KVM failed: \(said.prefix(200))")
+      return ChosenAccelerator(kind: .tcg, reason: "a test boot of \(kernel) with KVM failed: \(said.prefix(200))")
     } catch {
-      return Accelerator(
+      return ChosenAccelerator(
         kind: .tcg, reason: "a test boot of \(kernel) with KVM was not done after \(probeDeadline)")
     }
   }

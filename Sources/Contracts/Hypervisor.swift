@@ -143,8 +143,23 @@ public protocol Hypervisor: Sendable {
   /// Removes an interface; done when the guest has let go of it or `deadline` has passed (then a fault).
   func detach(portID: String, from id: String, deadline: Duration) async throws
 
+  /// Changes the CPUs, memory and hardware of a guest that is powered off and grows its disks; they keep what they start
+  /// from (`basePath` is nil) and never shrink. Disks that are new are made.
+  func reconfigure(_ spec: GuestSpec) async throws
+  /// Writes the root disk as it is now to a new qcow2 file that depends on no other.
+  func snapshotRoot(of id: String, to path: String) async throws
+
   /// The last `lines` lines of the serial console's log (nil: all that is kept). An absent log is empty.
   func consoleLog(of id: String, lines: Int?) async throws -> String
   /// Guests whose state has changed on their own (shut down from inside, crashed) since the stream was opened.
   func changes() -> AsyncStream<GuestStatus>
+}
+
+extension Hypervisor {
+  public func reconfigure(_ spec: GuestSpec) async throws {
+    throw Fault(501, "This hypervisor cannot change the size of a guest.")
+  }
+  public func snapshotRoot(of id: String, to path: String) async throws {
+    throw Fault(501, "This hypervisor cannot copy the disk of a guest.")
+  }
 }

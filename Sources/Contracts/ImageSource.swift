@@ -42,6 +42,17 @@ public protocol ImageSource: Sendable {
   /// A complete, checksummed file of the image's data on this node, read-only, that may back disks for as long as guests
   /// use it: deleting the image does not remove a file in use.
   func file(of id: String) async throws -> String
+  /// Writes a new queued image, whose data `importFile` brings later. Size and status of the summary do not matter.
+  func reserve(_ summary: ImageSummary, tx: any Transaction) throws
+  /// Removes an image that was reserved and has no data yet; one that is gone or has data stays as it is.
+  func discard(_ id: String, tx: any Transaction) throws
   /// Makes a new active image from a file on this node, which is moved or copied in (for snapshots of servers).
   func importFile(_ path: String, into id: String) async throws
+}
+
+extension ImageSource {
+  public func reserve(_ summary: ImageSummary, tx: any Transaction) throws {
+    throw Fault(501, "This image service takes no images from other services.")
+  }
+  public func discard(_ id: String, tx: any Transaction) throws {}
 }

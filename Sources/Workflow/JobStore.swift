@@ -32,7 +32,7 @@ public enum JobStore {
       try tx.execute(
         """
         UPDATE job SET state = 'cancelled', is_live = 0, updated_at = \(now)
-        WHERE subject = \(job.subject) AND is_live = 1 AND state = 'queued'
+        WHERE subject = \(job.subject) AND is_live = 1 AND state = 'queued' AND lease_owner IS NULL
         """)
       try tx.execute("UPDATE job SET cancel_requested = 1 WHERE subject = \(job.subject) AND is_live = 1")
     }

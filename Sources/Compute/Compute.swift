@@ -20,17 +20,23 @@ public struct ComputeSettings: Sendable {
   public var shutdownGrace: Duration
   /// How often a node reports that it lives.
   public var heartbeatInterval: Duration
+  /// How often guests are compared with their servers, beside what they tell by themselves.
+  public var syncInterval: Duration
   /// Every server gets a config drive.
   public var forcesConfigDrive: Bool
+  /// Where copies of disks are written before they become images; it needs room for the largest of them.
+  public var snapshotFolder: String
 
   public init(
     host: String, zone: String = "nova", region: String = "RegionOne", hostAddress: String = "127.0.0.1",
     dhcpDomain: String = "novalocal", shutdownGrace: Duration = .seconds(60),
-    heartbeatInterval: Duration = .seconds(10), forcesConfigDrive: Bool = false
+    heartbeatInterval: Duration = .seconds(10), syncInterval: Duration = .seconds(60),
+    forcesConfigDrive: Bool = false, snapshotFolder: String = "/var/tmp"
   ) {
     (self.host, self.zone, self.region, self.hostAddress) = (host, zone, region, hostAddress)
     (self.dhcpDomain, self.shutdownGrace, self.heartbeatInterval) = (dhcpDomain, shutdownGrace, heartbeatInterval)
-    self.forcesConfigDrive = forcesConfigDrive
+    (self.syncInterval, self.forcesConfigDrive) = (syncInterval, forcesConfigDrive)
+    self.snapshotFolder = snapshotFolder
   }
 }
 

@@ -1,0 +1,65 @@
+import API
+import Contracts
+import Kit
+import Store
+import Workflow
+
+/// Makes an image of a server's root disk (API reference, Create Image): the image is reserved with the request, the disk
+/// is copied, and the copy becomes the image's data. When that fails the image goes again.
+struct SnapshotServer: Sendable {
+  let service: ComputeDependencies
+  private var guest: ServerGuest { ServerGuest(service: service) }
+
+  var definition: WorkflowDefinition {
+    let (guest, service) = (guest, service)
+    return WorkflowDefinition(
+      kind: ServerJob.createImage.rawValue, deadline: .seconds(7200),
+      steps: [
+        Step("copy", deadline: .seconds(3600)) { context in
+          try await service.hypervisor.snapshotRoot(of: ServerGuest.id(context.job), to: path(context))
+          return .done
+        },
+        Step("upload", deadline: .seconds(3600)) { context in
+          try await service.images.importFile(path(context), into: image(context.job))
+          return .done
+        },
+      ],
+      onFailed: { tx, job, fault in
+        try service.images.discard(image(job), tx: tx)
+        try guest.keepState(tx, job, fault)
+      })
+  }
+
+  @Sendable private func image(_ job: Job) -> String { job.input["image"]?.string ?? "" }
+  @Sendable private func path(_ context: StepContext) -> String {
+    "\(service.settings.snapshotFolder)/martlet-snapshot-\(image(context.job)).qcow2"
+  }
+
+  // MARK: The action
+
+  static func handle(_ call: Call, _ service: ComputeDependencies) async throws -> Reply {
+    let auth = try call.auth
+    let wish = call.body["createImage"] ?? .null
+    let id = UUIDText.make()
+    try await ServerAction(call: call, service: service).start(.createImage, .createImage) { server, tx in
+      let metadata = (wish["metadata"] ?? .null).texts
+      if !call.since(2, 39) {
+        try ServerCreate.checkMetadata(metadata.count, projectID: server.projectID, tx: tx)
+      }
+      var properties = server.imageProperties
+      properties["image_type"] = "snapshot"
+      properties["instance_uuid"] = server.id
+      properties["user_id"] = auth.user.id
+      properties["base_image_ref"] = server.imageID
+      properties.merge(metadata) { $1 }
+      try service.images.reserve(
+        ImageSummary(
+          id: id, name: wish["name"]?.string ?? "", status: "queued", diskFormat: "qcow2", containerFormat: "bare",
+          sizeBytes: 0, virtualSizeBytes: 0, minDiskGB: server.flavor.diskGB, minRAMMB: 0, owner: server.projectID,
+          visibility: "private", properties: properties), tx: tx)
+      return ["image": .string(id)]
+    }
+    if call.since(2, 45) { return .json(["image_id": .string(id)], status: 202) }
+    return Reply(202, .none, headers: ["Location": "\(call.baseURL)/images/\(id)"])
+  }
+}

@@ -3,8 +3,8 @@ import Host
 import Kit
 import Synchronization
 
-/// Guests that are only remembered: the same verbs, states and faults as QEMU's, at once. For tests of everything above a
-/// hypervisor, and for scale.
+/// Guests that are only remembered: the same verbs, states and faults as QEMU's, at once. For tests of everything
+/// above a hypervisor, and for scale.
 public final class FakeHypervisor: Hypervisor {
   /// What is kept of a guest.
   private struct Record: Codable, Equatable {

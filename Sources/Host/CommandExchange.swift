@@ -41,8 +41,8 @@ struct CommandExchange {
     return (Descriptor(ends[0]), Descriptor(ends[1]))
   }
 
-  /// True when the process ended before `end`. `process`: its pidfd, or negative on a kernel without it: then the end of
-  /// its output counts.
+  /// True when the process ended before `end`. `process`: its pidfd, or negative on a kernel without it: then the end
+  /// of its output counts.
   mutating func run(process: CInt, until end: ContinuousClock.Instant) -> Bool {
     while true {
       let left = end - ContinuousClock.now

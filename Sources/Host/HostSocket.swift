@@ -3,8 +3,8 @@ import Kit
 
 /// Sockets, as descriptors that are closed on exec and do not block.
 public enum HostSocket {
-  /// A listening TCP socket in the calling thread's namespace. `address`: IPv4 or IPv6 text; `::` takes IPv6 only. Port 0:
-  /// the kernel chooses. A taken address is a 409 fault. The caller owns the descriptor.
+  /// A listening TCP socket in the calling thread's namespace. `address`: IPv4 or IPv6 text; `::` takes IPv6 only.
+  /// Port 0: the kernel chooses. A taken address is a 409 fault. The caller owns the descriptor.
   public static func listen(address: String, port: Int, backlog: Int = 512) throws -> CInt {
     guard let number = UInt16(exactly: port) else { throw Fault.badRequest("\(port) is not a TCP port") }
     let isV6 = address.contains(":")

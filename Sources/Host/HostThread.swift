@@ -2,8 +2,8 @@ import Glibc
 import Kit
 import Synchronization
 
-/// Work that blocks, or that changes its thread (setns(2) is per thread), on a thread of its own that ends with it: never
-/// on the cooperative pool or an event loop. Making a thread costs tens of microseconds, far less than such work.
+/// Work that blocks, or that changes its thread (setns(2) is per thread), on a thread of its own that ends with it:
+/// never on the cooperative pool or an event loop. Making a thread costs tens of microseconds, far less than such work.
 public enum HostThread {
   private final class Work: Sendable {
     let body: @Sendable () -> Void

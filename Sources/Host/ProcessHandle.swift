@@ -65,8 +65,8 @@ public struct ProcessHandle: Sendable, Hashable {
     return try await HostThread.run { waitBlocking(deadline) }
   }
 
-  /// Asks it to end (SIGTERM), and kills it when it has not by `grace` (`.zero`: at once). A fault when even that does not
-  /// end it.
+  /// Asks it to end (SIGTERM), and kills it when it has not by `grace` (`.zero`: at once). A fault when even that does
+  /// not end it.
   public func terminate(grace: Duration) async throws {
     guard isAlive else { return }
     if grace > .zero {

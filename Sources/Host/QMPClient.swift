@@ -3,8 +3,8 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A connection to a QEMU's monitor socket (QEMU Machine Protocol, docs/interop/qmp-spec.txt of QEMU). QEMU talks to one
-/// client at a time.
+/// A connection to a QEMU's monitor socket (QEMU Machine Protocol, docs/interop/qmp-spec.txt of QEMU). QEMU talks to
+/// one client at a time.
 public final class QMPClient: Sendable {
   /// Called on an event loop for each event: its name and data. It must not block.
   public typealias EventHandler = @Sendable (_ name: String, _ data: JSONValue) -> Void
@@ -36,8 +36,8 @@ public final class QMPClient: Sendable {
     return client
   }
 
-  /// Runs a command and returns its answer. A fault with QEMU's text (kind: its error class) when QEMU refuses, when the
-  /// connection ends, or when there is no answer by `deadline`.
+  /// Runs a command and returns its answer. A fault with QEMU's text (kind: its error class) when QEMU refuses, when
+  /// the connection ends, or when there is no answer by `deadline`.
   @discardableResult
   public func execute(
     _ command: String, _ arguments: JSONObject = [:], deadline: Duration = .seconds(10)

@@ -44,7 +44,8 @@ struct SpawnRequest {
     return text.withCString { body($0) }
   }
 
-  /// Our environment with a search path that has the system's programs, and messages in English, so that they can be read.
+  /// Our environment with a search path that has the system's programs, and messages in English, so that they can be
+  /// read.
   static func inheritedEnvironment() -> [String: String] {
     var result: [String: String] = [:]
     var cursor = environ

@@ -21,7 +21,8 @@ enum DiskImage {
     }
   }
 
-  /// QEMU's docs/interop/qcow2.txt: magic, version, backing file offset at 8, virtual size at 24, incompatible features at 72.
+  /// QEMU's docs/interop/qcow2.txt: magic, version, backing file offset at 8, virtual size at 24, incompatible
+  /// features at 72.
   static func qcow2Header(_ bytes: [UInt8], _ path: String) throws -> Header {
     func number(_ at: Int, _ count: Int) -> UInt64 { bytes[at..<(at + count)].reduce(0) { $0 << 8 | UInt64($1) } }
     guard bytes.count >= 72, number(0, 4) == 0x5146_49FB, let size = Int(exactly: number(24, 8)) else {

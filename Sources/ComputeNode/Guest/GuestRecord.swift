@@ -2,8 +2,8 @@ import Contracts
 import Host
 import Kit
 
-/// What is kept of a guest in its folder, as `spec.json`: it is written last when a guest is made, so a folder without it
-/// is half made.
+/// What is kept of a guest in its folder, as `spec.json`: it is written last when a guest is made, so a folder without
+/// it is half made.
 struct GuestRecord: Codable, Equatable {
   /// What the guest should be when no QEMU runs for it. `on` without a QEMU: it crashed.
   enum Wanted: String, Codable { case off, on, suspended }

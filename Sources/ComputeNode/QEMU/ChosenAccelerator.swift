@@ -24,8 +24,8 @@ struct ChosenAccelerator: Sendable, Codable, Equatable {
     var accelerator: ChosenAccelerator
   }
 
-  /// Decides between KVM and TCG by booting `kernel` with KVM: /dev/kvm can open, and firmware run, where no kernel boots
-  /// (nested virtualisation that is emulated in parts). The result is kept in `cache`.
+  /// Decides between KVM and TCG by booting `kernel` with KVM: /dev/kvm can open, and firmware run, where no kernel
+  /// boots (nested virtualisation that is emulated in parts). The result is kept in `cache`.
   static func choose(kernel: String?, qemuVersion: Int, cache: String, log: Log) async -> ChosenAccelerator {
     let device = "/dev/kvm"
     guard HostFiles.exists(device) else { return ChosenAccelerator(kind: .tcg, reason: "this host has no \(device)") }

@@ -24,8 +24,8 @@ struct GuestFolder {
   static let outgoing = "outgoing.sock"
   static let incoming = "incoming.sock"
 
-  /// The guest's QEMU if it lives: the process in its pid file, which must have that file's path as an argument; or, when
-  /// we were ended before it wrote the file, the one among all processes that has.
+  /// The guest's QEMU if it lives: the process in its pid file, which must have that file's path as an argument; or,
+  /// when we were ended before it wrote the file, the one among all processes that has.
   func process() throws -> ProcessHandle? {
     if let bytes = try? HostFiles.read(pidFile, limit: 64),
       let pid = Int32(String(decoding: bytes, as: UTF8.self).filter(\.isWholeNumber)),

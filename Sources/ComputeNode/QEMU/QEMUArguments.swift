@@ -1,8 +1,8 @@
 import Contracts
 import Kit
 
-/// The command line of a guest's QEMU. Whatever comes from outside is in JSON arguments or an argument of its own, never
-/// inside QEMU's `key=value` syntax; sockets have names relative to the guest's folder, where QEMU is started.
+/// The command line of a guest's QEMU. Whatever comes from outside is in JSON arguments or an argument of its own,
+/// never inside QEMU's `key=value` syntax; sockets have names relative to the guest's folder, where QEMU is started.
 struct QEMUArguments {
   let record: GuestRecord
   let folder: String

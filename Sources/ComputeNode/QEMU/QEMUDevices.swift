@@ -95,8 +95,8 @@ extension QEMUHypervisor {
   /// Longest time for copying a disk.
   private static let copyDeadline = Duration.seconds(3600)
 
-  /// Writes the first disk as it is now to a new qcow2 file that depends on no other. A running guest goes on: the copy is
-  /// of one moment, as after a power cut.
+  /// Writes the first disk as it is now to a new qcow2 file that depends on no other. A running guest goes on: the
+  /// copy is of one moment, as after a power cut.
   public func snapshotRoot(of id: String, to path: String) async throws {
     let guest = try guest(id)
     try await guest.lock.withLock {

@@ -7,8 +7,8 @@ import Synchronization
 /// How guests are executed: a fixed choice, or the best that a test boot shows to work.
 public enum Accelerator: String, Sendable, Codable, CaseIterable { case auto, kvm, tcg }
 
-/// Guests as QEMU processes of their own, driven over QMP: each has a folder with its record, disks, sockets and console
-/// log, and lives on when this process ends.
+/// Guests as QEMU processes of their own, driven over QMP: each has a folder with its record, disks, sockets and
+/// console log, and lives on when this process ends.
 public final class QEMUHypervisor: Hypervisor {
   static let program = "qemu-system-x86_64"
 
@@ -34,8 +34,8 @@ public final class QEMUHypervisor: Hypervisor {
   let news: AsyncStream<GuestNews>
   let newsSource: AsyncStream<GuestNews>.Continuation
 
-  /// `directory`: where guests are kept. `namespace`: where their TAP devices are (nil: the host's own). `probeKernel`: a
-  /// kernel for the test boot that decides about KVM when `accelerator` is `auto`.
+  /// `directory`: where guests are kept. `namespace`: where their TAP devices are (nil: the host's own).
+  /// `probeKernel`: a kernel for the test boot that decides about KVM when `accelerator` is `auto`.
   public init(
     directory: String, namespace: NetworkNamespace?, hostname: String, hostAddress: String,
     accelerator: Accelerator, probeKernel: String? = nil, log: Log
@@ -58,7 +58,8 @@ public final class QEMUHypervisor: Hypervisor {
     facts.withLock { $0 = Facts(version: version, accelerator: accelerator, folder: folder) }
     let found = try await list()
     log.info("QEMU \(version), \(accelerator.kind.rawValue) (\(accelerator.reason)), \(found.count) guests found")
-    watch.withLock { $0 = Task { await self.watchGuests() } }
+    let task = Task { await self.watchGuests() }
+    watch.withLock { $0 = task }
   }
 
   /// Ends the driver; guests run on. It cannot be started again: make another.

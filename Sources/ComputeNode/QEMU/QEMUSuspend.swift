@@ -60,7 +60,8 @@ extension QEMUHypervisor {
       if let machine = try await adopt(guest) {
         let status = try await machine.monitor.execute("query-status")["status"]?.string
         if record.wanted != .suspended { return }
-        // One of us was ended while it resumed or suspended: the memory's file is whole until the record says otherwise.
+        // One of us was ended while it resumed or suspended: the memory's file is whole until the record says
+        // otherwise.
         if status == "running" || (status == "paused" && record.wasPaused) { return try awake(guest) }
         try await end(guest)
       }

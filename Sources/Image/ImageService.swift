@@ -41,7 +41,8 @@ public final class ImageService: ImageSource, Sendable {
   public var api: ServiceAPI {
     ServiceAPI(
       name: "image", errors: .image,
-      routes: versionRoutes + imageRoutes + dataRoutes + memberRoutes + taskRoutes + schemaRoutes + infoRoutes)
+      routes: versionRoutes + imageRoutes + dataRoutes + memberRoutes + taskRoutes + schemaRoutes + infoRoutes
+        + namespaceRoutes + MetadefItem.Kind.allCases.flatMap(itemRoutes) + tagRoutes)
   }
 
   /// Whether something on this node uses a data file, such as a guest whose disk is a layer above it. It is asked before a

@@ -106,7 +106,7 @@ struct ImageAPITests {
       let path = route.pattern.replacing("{image_id}", with: id).replacing("{member_id}", with: "m")
         .replacing("{tag}", with: "t").replacing("{name}", with: route.pattern.contains("metadefs") ? "tag" : "image")
         .replacing("{store_id}", with: "file")
-        .replacing("{task_id}", with: "t")
+        .replacing("{task_id}", with: "t").replacing("{namespace}", with: "n")
       #expect(try await cloud.send(route.method, path, [:], as: "expired").status == 401, "\(route.method) \(path)")
       let norole = try await cloud.send(route.method, path, [:], as: "norole").status
       if path.hasPrefix("/v2/schemas") || ["info_import", "info_stores", "info_usage"].contains(route.policy.name) {

@@ -41,6 +41,20 @@ extension ImageService {
         """,
         "CREATE INDEX image_task_image ON image_task (image_id)",
         "CREATE INDEX image_task_owner ON image_task (owner, created_at)",
-      ])
+      ]),
+    Migration(
+      "image-002",
+      [
+        """
+        CREATE TABLE metadef_namespace (
+          name VARCHAR(80) PRIMARY KEY, display_name VARCHAR(80), description TEXT, visibility VARCHAR(10) NOT NULL,
+          protected BIGINT NOT NULL, owner VARCHAR(255), created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL)
+        """,
+        """
+        CREATE TABLE metadef_item (
+          namespace VARCHAR(80) NOT NULL, kind VARCHAR(20) NOT NULL, name VARCHAR(80) NOT NULL, body TEXT NOT NULL,
+          created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (namespace, kind, name))
+        """,
+      ]),
   ]
 }

@@ -55,7 +55,7 @@ let services: [Target] = [
   library("Image", service + [crypto]),
   library("Placement", service),
   library("Network", service),
-  library("Compute", service + [crypto]),
+  library("Compute", service + [crypto, cryptoExtras]),
 ]
 
 let agents: [Target] = [

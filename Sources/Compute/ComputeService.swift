@@ -42,10 +42,10 @@ public final class ComputeService: MetadataAnswering, Sendable {
 
   /// Compute's API, microversions 2.1 to 2.104.
   public var api: ServiceAPI {
-    ServiceAPI(
+    let servers = Self.serverRoutes(dependencies)
+    return ServiceAPI(
       name: "compute", errors: .compute, microversions: ComputeVersions.support,
-      routes: Self.serverRoutes(dependencies) + CatalogueRoutes.all(dependencies),
-      normalize: ComputeVersions.normalize)
+      routes: servers + CatalogueRoutes.all(dependencies, servers: servers), normalize: ComputeVersions.normalize)
   }
 
   static func serverRoutes(_ service: ComputeDependencies) -> [Route] {
@@ -64,8 +64,10 @@ public final class ComputeService: MetadataAnswering, Sendable {
 
   // MARK: The node
 
-  /// Opens the hypervisor, reports the node and corrects what changed while nobody looked.
+  /// Makes the initial flavors of a new cloud, opens the hypervisor, reports the node and corrects what changed while
+  /// nobody looked.
   public func start() async throws {
+    try await CatalogueRoutes.bootstrap(dependencies)
     try await dependencies.hypervisor.start()
     try await heartbeat()
     try await ServerSync(service: dependencies).pass()
@@ -99,6 +101,10 @@ public final class ComputeService: MetadataAnswering, Sendable {
     try await service.database.write { tx in
       try ComputeNodeStore.heartbeat(
         host: host, zone: service.settings.zone, resources: resources, now: now, tx: tx)
+      // This process also schedules and runs the workflows.
+      for binary in NodeService.controllers {
+        try NodeServiceStore.heartbeat(binary: binary, host: host, now: now, tx: tx)
+      }
       _ = try service.allocations.register(host: host, resources: resources, tx: tx)
     }
   }

@@ -7,6 +7,8 @@ public struct NodeService: Sendable, Equatable {
   public static let lifetime = Duration.seconds(60)
   /// The service that runs guests; the only one that can be disabled.
   public static let compute = "nova-compute"
+  /// The roles of a controller process: it chooses hosts and runs workflows.
+  public static let controllers = ["nova-scheduler", "nova-conductor"]
   /// The zone of services that run no guests.
   public static let internalZone = "internal"
 

@@ -16,9 +16,3 @@ enum QuotaResource {
   static let injected: Set<String> = ["injected_files", "injected_file_content_bytes", "injected_file_path_bytes"]
   static let initial = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0.initial) })
 }
-
-/// Limits and what is in use, by resource.
-public struct QuotaUse: Sendable, Equatable {
-  public var limits: [String: Int]
-  public var used: [String: Int]
-}

@@ -48,13 +48,17 @@ public enum ServerGroupStore {
     let rows = try tx.query(
       """
       SELECT m.group_id, m.server_id FROM server_group_member m
-      JOIN server s ON s.id = m.server_id AND s.deleted_at IS NULL
+      JOIN server s ON s.id = m.server_id AND s.is_deleted = 0
       WHERE m.group_id IN \(list: ids) ORDER BY m.created_at, m.server_id
       """)
     return Dictionary(grouping: rows) { $0.text("group_id") }.mapValues { $0.map { $0.text("server_id") } }
   }
-  /// The groups of several servers by server id (at most one each).
-  public static func groups(ofServers ids: [String], tx: any Transaction) throws -> [String: ServerGroup] {
+  /// Ids of the groups of several servers by server id (at most one each).
+  public static func groups(ofServers ids: [String], tx: any Transaction) throws -> [String: [String]] {
+    try memberships(ofServers: ids, tx: tx).mapValues { [$0.id] }
+  }
+  /// The groups of several servers by server id.
+  public static func memberships(ofServers ids: [String], tx: any Transaction) throws -> [String: ServerGroup] {
     guard !ids.isEmpty else { return [:] }
     let rows = try tx.query(
       """

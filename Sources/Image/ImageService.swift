@@ -52,6 +52,10 @@ public final class ImageService: ImageSource, Sendable {
     set { state.withLock { $0.isInUse = newValue } }
   }
 
+  /// Opens the store and takes back what an earlier process left half-made. Call it before requests are answered, after
+  /// `isInUse` is set.
+  public func start() async throws { try await sweep() }
+
   // MARK: ImageSource
 
   public func image(_ id: String, visibleTo auth: AuthContext, tx: any Transaction) throws -> ImageSummary? {
@@ -104,6 +108,11 @@ public final class ImageService: ImageSource, Sendable {
     (image.minDiskGB, image.minRAMMB) = (summary.minDiskGB, summary.minRAMMB)
     image.properties = summary.properties
     try ImageStore.insert(image, tx: tx)
+  }
+
+  public func discard(_ id: String, tx: any Transaction) throws {
+    guard let image = try ImageStore.find(id, tx: tx), image.status == .queued else { return }
+    try ImageStore.delete(id, tx: tx)
   }
 
   /// Copies a file of this node in as the data of a queued image, checks it as an upload, and removes the file. Doing it

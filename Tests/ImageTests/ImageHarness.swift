@@ -3,6 +3,7 @@ import Foundation
 import Kit
 import Store
 import TestKit
+import Workflow
 
 @testable import Image
 
@@ -14,7 +15,9 @@ struct ImageHarness {
   let clock: TestClock
   let directory: String
 
-  init(directory: String? = nil, database: SQLiteDatabase? = nil) async throws {
+  init(
+    directory: String? = nil, database: SQLiteDatabase? = nil, engine: WorkflowEngine? = nil
+  ) async throws {
     self.directory = try directory ?? TestKit.folder() + "/images"
     if let database {
       self.database = database
@@ -23,7 +26,7 @@ struct ImageHarness {
     }
     clock = TestClock()
     service = ImageService(
-      database: self.database, clock: clock, log: TestKit.log, directory: self.directory, engine: nil)
+      database: self.database, clock: clock, log: TestKit.log, directory: self.directory, engine: engine)
     service.isInUse = { _ in false }
     router = APIRouter(service.api, verifier: TestVerifier(), log: TestKit.log)
     try await service.sweep(inUse: [])

@@ -26,13 +26,14 @@ extension ImageService {
       }
       let data = try await DataTransfer.receive(body, into: path, limit: Image.sizeMax)
       try await database.write { tx in
+        // Complete: it survives this process now, so no worker holds it.
         guard try ImageStore.move(image.id, from: .uploading, to: .uploading, held: worker, now: now, tx: tx) else {
           throw Fault(410, "Image \(image.id) was deleted while its data was staged.")
         }
         try ImageStore.setStaged(data, of: image.id, tx: tx)
       }
     } catch {
-      await Task { await self.unstage(image.id, path) }.value
+      await shielded { await self.unstage(image.id, path) }
       throw (error as? FileError)?.fault ?? error
     }
   }

@@ -25,7 +25,7 @@ extension ImageService {
       try await publish(data, for: image, virtualSize: virtualSize)
     } catch {
       // The request's task may be cancelled, for its client is gone; taking back must happen all the same.
-      await Task { await self.takeBack(image.id, path) }.value
+      await shielded { await self.takeBack(image.id, path) }
       throw (error as? FileError)?.fault ?? error
     }
   }
@@ -113,28 +113,22 @@ extension ImageService {
   }
 
   /// Brings store and database together: at the start of the process, and now and then. Uploads of processes that are gone
-  /// are taken back; temporary files and data that nothing needs are removed, except the paths in `inUse`.
-  public func sweep(inUse: Set<String>) async throws {
-    let (worker, now, hasEngine) = (worker, clock.now(), engine != nil)
+  /// are taken back; temporary files and data that nothing needs are removed, except the paths in `inUse` (nil: those of
+  /// which `isInUse` says so).
+  public func sweep(inUse: Set<String>? = nil) async throws {
     try await FileWork.run { [blobs] in try blobs.prepare() }
     let running = state.withLock { $0.temporary }
-    let staged = try await database.write { [blobs] tx -> Set<String> in
-      try tx.execute(
-        """
-        UPDATE image SET status = 'queued', worker = NULL, staged_size = NULL, staged_checksum = NULL,
-        staged_hash = NULL, updated_at = \(now)
-        WHERE status IN ('saving', 'uploading') AND worker IS NOT NULL AND worker <> \(worker)
-        """)
-      // Without an engine no job will go on with an import: it can be asked for again.
-      if !hasEngine { try tx.execute("UPDATE image SET status = 'uploading' WHERE status = 'importing'") }
-      let staged = Set(
-        try tx.query("SELECT id FROM image WHERE status IN ('uploading', 'importing')").map { $0.text("id") })
+    let ask = isInUse
+    let isUsed: @Sendable (String) -> Bool = { path in inUse?.contains(path) ?? ask(path) }
+    let staged = try await database.write { [self] tx -> Set<String> in
+      try takeBackUploads(tx: tx)
       let needed = try ImageStore.allReferences(tx: tx)
       for hash in try blobs.published() where !needed.contains(hash) {
         let path = blobs.path(of: hash)
-        if !inUse.contains(path), !self.isKept(path) { try FilePath.remove(path) }
+        if !isKept(path), !isUsed(path) { try FilePath.remove(path) }
       }
-      return staged
+      return Set(
+        try tx.query("SELECT id FROM image WHERE status IN ('uploading', 'importing')").map { $0.text("id") })
     }
     try await FileWork.run { [blobs] in
       for name in try FilePath.names(in: blobs.temporary) where !running.contains("\(blobs.temporary)/\(name)") {
@@ -144,5 +138,17 @@ extension ImageService {
         try FilePath.remove("\(blobs.staging)/\(name)")
       }
     }
+  }
+
+  /// Uploads and stagings of processes that are gone: their images are queued again.
+  private func takeBackUploads(tx: any Transaction) throws {
+    try tx.execute(
+      """
+      UPDATE image SET status = 'queued', worker = NULL, staged_size = NULL, staged_checksum = NULL,
+      staged_hash = NULL, updated_at = \(clock.now())
+      WHERE status IN ('saving', 'uploading') AND worker IS NOT NULL AND worker <> \(worker)
+      """)
+    // Without an engine no job will go on with an import: it can be asked for again.
+    if engine == nil { try tx.execute("UPDATE image SET status = 'uploading' WHERE status = 'importing'") }
   }
 }

@@ -45,35 +45,41 @@ extension PlacementService {
   }
 
   private func listTraits(_ call: Call) async throws -> Reply {
-    for item in call.query.items where item.name != "name" && item.name != "associated" {
-      throw Fault.badRequest(
-        "Invalid query string parameters: Additional properties are not allowed ('\(item.name.prefix(80))' was unexpected)"
-      )
-    }
+    let isWanted = try Self.nameFilter(call.query)
     let associated = call.query["associated"]?.lowercased()
     guard associated == nil || associated == "true" || associated == "false" else {
       throw Fault.badRequest("The query parameter \"associated\" only accepts \"true\" or \"false\"")
     }
-    var (names, prefix): (Set<String>?, String?)
-    if let filter = call.query["name"] {
-      let parts = filter.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-      guard parts.count == 2 else {
-        throw Fault.badRequest(
-          "Badly formatted name parameter. Expected name query string parameter in form: "
-            + "?name=[in|startswith]:[name1,name2|prefix]. Got: \"\(filter.prefix(80))\"")
-      }
-      if parts[0] == "in" { names = Set(parts[1].split(separator: ",").map(String.init)) }
-      if parts[0] == "startswith" { prefix = parts[1] }
-    }
-    let (wanted, start) = (names, prefix)
     let traits = try await database.read { tx in
       let used = associated == nil ? [] : try TraitStore.associated(tx: tx)
-      return (Trait.standard + (try TraitStore.custom(tx: tx))).filter { name in
-        wanted.map { $0.contains(name) } ?? start.map { name.hasPrefix($0) } ?? true
-          && (associated == nil || used.contains(name) == (associated == "true"))
+      return (Trait.standard + (try TraitStore.custom(tx: tx))).filter {
+        isWanted($0) && (associated == nil || used.contains($0) == (associated == "true"))
       }
     }
     return reply(call, ["traits": .strings(traits)])
+  }
+
+  /// Which names a list of traits asks for: `in:A,B` or `startswith:A`. Throws 400 faults for anything else.
+  private static func nameFilter(_ query: Query) throws -> @Sendable (String) -> Bool {
+    for item in query.items where item.name != "name" && item.name != "associated" {
+      throw Fault.badRequest(
+        "Invalid query string parameters: Additional properties are not allowed "
+          + "('\(item.name.prefix(80))' was unexpected)")
+    }
+    guard let filter = query["name"] else { return { _ in true } }
+    let parts = filter.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 2 else {
+      throw Fault.badRequest(
+        "Badly formatted name parameter. Expected name query string parameter in form: "
+          + "?name=[in|startswith]:[name1,name2|prefix]. Got: \"\(filter.prefix(80))\"")
+    }
+    let (operation, value) = (parts[0], parts[1])
+    let names = Set(value.split(separator: ",").map(String.init))
+    switch operation {
+    case "in": return { names.contains($0) }
+    case "startswith": return { $0.hasPrefix(value) }
+    default: return { _ in true }
+    }
   }
 
   private func putTrait(_ call: Call) async throws -> Reply {

@@ -101,7 +101,14 @@ public struct APIRouter: Sendable {
       throw Fault.unauthorized()
     }
     do {
-      return try await verifier.verify(token)
+      let identity = try await verifier.verify(token)
+      // An application credential with access rules is good for nothing else.
+      if let rules = identity.accessRules,
+        !rules.contains(where: { $0.allows(service: api.name, method: http.method, path: http.path) })
+      {
+        throw Fault.unauthorized()
+      }
+      return identity
     } catch {
       if isOptional { return nil }
       throw error

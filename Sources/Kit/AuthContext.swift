@@ -20,6 +20,8 @@ public struct AuthContext: Sendable, Equatable {
   /// The token itself, for Identity's own routes.
   public var tokenID: Secret
   public var expiresAt: Timestamp
+  /// What a token of an application credential may call; nil: everything that its roles allow.
+  public var accessRules: [AccessRule]?
 
   public init(
     user: Named, userDomain: Named, project: Named? = nil, projectDomain: Named? = nil, domain: Named? = nil,
@@ -36,4 +38,31 @@ public struct AuthContext: Sendable, Equatable {
   public var isService: Bool { has("service") }
   /// The project's id, or an empty text that no project has.
   public var projectID: String { project?.id ?? "" }
+}
+
+/// A call that an application credential may make (API reference, Application credentials). `path` may hold `*` for one
+/// segment, `**` for any number of them, and `{name}` for one.
+public struct AccessRule: Sendable, Equatable {
+  /// The service's type in the catalog, such as `compute`.
+  public var service: String
+  public var method: String
+  public var path: String
+  public init(service: String, method: String, path: String) {
+    (self.service, self.method, self.path) = (service, method, path)
+  }
+
+  public func allows(service: String, method: String, path: String) -> Bool {
+    guard self.service == service, self.method == method else { return false }
+    return Self.fits(self.path.split(separator: "/")[...], path.split(separator: "/")[...])
+  }
+
+  private static func fits(_ pattern: ArraySlice<Substring>, _ path: ArraySlice<Substring>) -> Bool {
+    guard let first = pattern.first else { return path.isEmpty }
+    if first == "**" {
+      return fits(pattern.dropFirst(), path) || !path.isEmpty && fits(pattern, path.dropFirst())
+    }
+    guard let segment = path.first else { return false }
+    let isAny = first == "*" || first.hasPrefix("{") && first.hasSuffix("}")
+    return (isAny || first == segment) && fits(pattern.dropFirst(), path.dropFirst())
+  }
 }

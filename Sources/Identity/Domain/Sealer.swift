@@ -1,0 +1,120 @@
+import Crypto
+import Foundation
+import Kit
+
+/// Seals bytes with AES-256-GCM under keys kept in files that only the owner may read. The newest key seals, all of them
+/// open, so that a key is rotated by adding a file with a higher number.
+struct Sealer: Sendable {
+  /// Layout: version, number of the key, nonce (12 bytes), ciphertext, tag (16 bytes).
+  private static let version: UInt8 = 1
+  private static let headerBytes = 2
+  private static let nonceBytes = 12
+  private static let tagBytes = 16
+
+  private let purpose: [UInt8]
+  private let keys: [UInt8: SymmetricKey]
+  private let newest: UInt8
+
+  /// Reads `<purpose>-<number>.key` of the folder; makes the folder and the first key when there is none.
+  static func load(directory: String, purpose: String) throws -> Sealer {
+    try FileManager.default.createDirectory(
+      atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    var keys: [UInt8: SymmetricKey] = [:]
+    for name in try FileManager.default.contentsOfDirectory(atPath: directory) {
+      guard name.hasPrefix(purpose + "-"), name.hasSuffix(".key"),
+        let number = UInt8(name.dropFirst(purpose.count + 1).dropLast(4))
+      else { continue }
+      let data = try Data(contentsOf: URL(fileURLWithPath: "\(directory)/\(name)"))
+      guard data.count == 32 else {
+        throw Fault.internal("\(directory)/\(name) holds \(data.count) bytes instead of a key of 32.")
+      }
+      keys[number] = SymmetricKey(data: data)
+    }
+    if keys.isEmpty { keys[1] = try make("\(directory)/\(purpose)-1.key") }
+    return Sealer(purpose: purpose, keys: keys)
+  }
+
+  init(purpose: String, keys: [UInt8: SymmetricKey]) {
+    (self.purpose, self.keys) = (Array(purpose.utf8), keys)
+    newest = keys.keys.max() ?? 0
+  }
+
+  private static func make(_ path: String) throws -> SymmetricKey {
+    let key = SymmetricKey(size: .bits256)
+    let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw Fault.internal("cannot make \(path): \(String(cString: strerror(errno)))") }
+    defer { close(descriptor) }
+    let written = key.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+    guard written == 32, fsync(descriptor) == 0 else {
+      throw Fault.internal("cannot write \(path): \(String(cString: strerror(errno)))")
+    }
+    return key
+  }
+
+  private func context(_ header: [UInt8]) -> [UInt8] { purpose + header }
+
+  func seal(_ bytes: [UInt8]) throws -> [UInt8] {
+    guard let key = keys[newest] else { throw Fault.internal("there is no key to seal with") }
+    let header = [Self.version, newest]
+    let box = try AES.GCM.seal(bytes, using: key, authenticating: context(header))
+    return header + Array(box.nonce) + Array(box.ciphertext) + Array(box.tag)
+  }
+
+  /// What was sealed; nil for anything that was not, or that has been changed.
+  func open(_ sealed: [UInt8]) -> [UInt8]? {
+    let body = sealed.dropFirst(Self.headerBytes)
+    guard body.count >= Self.nonceBytes + Self.tagBytes, sealed[0] == Self.version, let key = keys[sealed[1]],
+      let nonce = try? AES.GCM.Nonce(data: body.prefix(Self.nonceBytes)),
+      let box = try? AES.GCM.SealedBox(
+        nonce: nonce, ciphertext: body.dropFirst(Self.nonceBytes).dropLast(Self.tagBytes),
+        tag: body.suffix(Self.tagBytes)),
+      let opened = try? AES.GCM.open(box, using: key, authenticating: context(Array(sealed.prefix(Self.headerBytes))))
+    else { return nil }
+    return Array(opened)
+  }
+}
+
+/// Base 64 with the URL-safe alphabet and without padding (RFC 4648 §5).
+enum Base64URL {
+  private static let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+  private static let values: [UInt8] = {
+    var values = [UInt8](repeating: 255, count: 256)
+    for (value, digit) in digits.enumerated() { values[Int(digit)] = UInt8(value) }
+    return values
+  }()
+
+  static func encode(_ bytes: [UInt8]) -> String {
+    var text: [UInt8] = []
+    text.reserveCapacity((bytes.count * 4 + 2) / 3)
+    var (pending, bits) = (UInt32(0), 0)
+    for byte in bytes {
+      pending = pending << 8 | UInt32(byte)
+      bits += 8
+      while bits >= 6 {
+        bits -= 6
+        text.append(digits[Int(pending >> UInt32(bits) & 63)])
+      }
+    }
+    if bits > 0 { text.append(digits[Int(pending << UInt32(6 - bits) & 63)]) }
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  /// nil for a text with other characters, or of a length that no bytes have.
+  static func decode(_ text: String) -> [UInt8]? {
+    guard text.utf8.count % 4 != 1 else { return nil }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(text.utf8.count * 3 / 4)
+    var (pending, bits) = (UInt32(0), 0)
+    for digit in text.utf8 {
+      let value = values[Int(digit)]
+      if value == 255 { return nil }
+      pending = pending << 6 | UInt32(value)
+      bits += 6
+      if bits >= 8 {
+        bits -= 8
+        bytes.append(UInt8(truncatingIfNeeded: pending >> UInt32(bits)))
+      }
+    }
+    return bytes
+  }
+}

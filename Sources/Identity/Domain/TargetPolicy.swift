@@ -1,0 +1,82 @@
+import API
+import Kit
+
+/// What a call is about, for policies that look at it.
+struct PolicyTarget: Sendable {
+  /// Domains that all have to be the token's own for a domain's reader or manager.
+  var domainIDs: [String?] = []
+  /// Users of whom the caller may be one.
+  var userIDs: [String] = []
+  var projectID: String?
+  var roleName: String?
+}
+
+/// A policy of Identity: upstream's name and default. It allows by role whatever the target, or because of the target.
+struct TargetPolicy: Sendable {
+  /// Whom a target lets in besides those that `always` lets in.
+  enum Exception: Sendable {
+    /// A user that is the target's, with one of the roles where it is not nil.
+    case owner(role: String?)
+    /// A token of the target's domain with this role (nil: any).
+    case domain(role: String?)
+    /// A token of a project in the target's domain.
+    case projectInDomain
+    /// A token of the target's project.
+    case project
+    /// A manager, where the target is a role that managers may give (upstream's domain_managed_target_role).
+    case managedRole
+    /// A manager of the target's domains, for a role that managers may give.
+    case managedGrant
+  }
+  private static let managedRoles: Set<String> = ["manager", "member", "reader"]
+
+  let name: String
+  let always: Rule
+  let exceptions: [Exception]
+
+  init(_ name: String, _ always: Rule, _ exceptions: [Exception] = []) {
+    (self.name, self.always, self.exceptions) = ("identity:" + name, always, exceptions)
+  }
+
+  /// The part that the edge can decide.
+  var route: Policy { Policy(name, exceptions.isEmpty ? always : .authenticated) }
+
+  func allows(_ auth: AuthContext, _ target: PolicyTarget?) -> Bool {
+    if always.allows(auth) { return true }
+    guard let target else { return false }
+    func has(_ role: String?) -> Bool { role.map { auth.has($0) } ?? true }
+    return exceptions.contains { exception in
+      switch exception {
+      case .owner(let role): return has(role) && target.userIDs.contains(auth.user.id)
+      case .domain(let role):
+        guard has(role), let domain = auth.domain?.id, !target.domainIDs.isEmpty else { return false }
+        return target.domainIDs.allSatisfy { $0 == domain }
+      case .projectInDomain:
+        return auth.projectDomain.map { domain in target.domainIDs.contains { $0 == domain.id } } ?? false
+      case .project: return auth.project != nil && auth.project?.id == target.projectID
+      case .managedRole: return auth.has("manager") && Self.managedRoles.contains(target.roleName ?? "")
+      case .managedGrant:
+        guard let domain = auth.domain?.id, auth.has("manager") else { return false }
+        return Self.managedRoles.contains(target.roleName ?? "") && target.domainIDs.allSatisfy { $0 == domain }
+      }
+    }
+  }
+
+  /// Throws 403. A target that does not exist (nil) is a 403 too, except for those who may always: they read a 404.
+  func check(_ auth: AuthContext, _ target: PolicyTarget?) throws(Fault) {
+    if !allows(auth, target) { throw Fault.forbidden(ErrorShape.identity.policyMessage(name)) }
+  }
+
+  // MARK: Upstream's usual defaults
+
+  static let adminOrSystemReader = Rule.any([.admin, .systemReader])
+  static func admin(_ name: String) -> TargetPolicy { TargetPolicy(name, .admin) }
+  static func systemReader(_ name: String) -> TargetPolicy { TargetPolicy(name, adminOrSystemReader) }
+  static func authenticated(_ name: String) -> TargetPolicy { TargetPolicy(name, .authenticated) }
+  /// Also a reader of the target's domain.
+  static func domainReader(_ name: String, or more: Exception...) -> TargetPolicy {
+    TargetPolicy(name, adminOrSystemReader, [.domain(role: "reader")] + more)
+  }
+  /// Also a manager of the target's domain.
+  static func domainManager(_ name: String) -> TargetPolicy { TargetPolicy(name, .admin, [.domain(role: "manager")]) }
+}

@@ -56,7 +56,9 @@ actor DataplaneEngine {
       let empty = NodePlan(NetworkState(), cloud: cloud.name, external: plan, zones: [:])
       _ = try await rules.load(empty.firewall, in: cloud, generation: picture.rulesGeneration)
     }
-    if let hostRules = external.hostRules { _ = try await rules.load(hostRules, in: nil, generation: nil) }
+    if let hostRules = external.hostRules {
+      _ = try await rules.load(hostRules, in: external.hostNamespace, generation: nil)
+    }
     let count = try Self.namespaces(of: cloud.name).count
     log.info("the network namespace \(cloud.name) is ready; \(count) others of this cloud exist")
   }

@@ -7,6 +7,8 @@ import Logs
 /// transfer network and a route (`routed`), or a real NIC (`bridged`).
 struct ExternalNetwork: Sendable {
   let cloud: NetworkNamespace
+  /// The host's namespace; nil: that of this process.
+  let hostNamespace: NetworkNamespace?
   let directory: String
   let mode: ExternalNetworkMode
   let cidr: String
@@ -67,7 +69,7 @@ struct ExternalNetwork: Sendable {
   // MARK: - Routed
 
   private func startUplink(_ picture: NamespacePicture) async throws -> (host: String, cloud: String) {
-    let host = try await NamespacePicture.read(nil)
+    let host = try await NamespacePicture.read(hostNamespace)
     try refuseConflicts(host)
     let transfer = existingTransfer(host) ?? freeTransfer(host)
     var lines: [String] = []
@@ -81,7 +83,7 @@ struct ExternalNetwork: Sendable {
       lines.append("addr add \(transfer.host)/30 dev \(hostEnd)")
     }
     if !isWhole || host.links[hostEnd]?.isUp != true { lines.append("link set dev \(hostEnd) up") }
-    try await run(lines, in: nil)
+    try await run(lines, in: hostNamespace)
     var inside: [String] = []
     if !isWhole || picture.addresses[KernelName.uplink]?.contains("\(transfer.cloud)/30") != true {
       inside.append("addr add \(transfer.cloud)/30 dev \(KernelName.uplink)")
@@ -94,7 +96,7 @@ struct ExternalNetwork: Sendable {
     }
     try await run(inside, in: cloud)
     if !isWhole || !host.routes.contains(where: { $0.link == hostEnd && $0.destination == cidr }) {
-      try await run(["route replace \(cidr) via \(transfer.cloud) dev \(hostEnd) proto static"], in: nil)
+      try await run(["route replace \(cidr) via \(transfer.cloud) dev \(hostEnd) proto static"], in: hostNamespace)
     }
     try await forward(host)
     return transfer
@@ -138,9 +140,15 @@ struct ExternalNetwork: Sendable {
     let links = Set(host.routes.filter { $0.destination == "default" }.map(\.link)).union([hostEnd])
     for link in links.sorted() where !link.isEmpty {
       let path = "/proc/sys/net/ipv4/conf/\(link)/forwarding"
-      if try Sysctl.set(path, "1"), link != hostEnd, !changed.contains(path) { changed.append(path) }
+      if try await setSwitch(path, "1"), link != hostEnd, !changed.contains(path) { changed.append(path) }
     }
     try HostFiles.save(changed, switchesFile)
+  }
+
+  /// Returns whether it was another before; a link that is gone has no switch.
+  private func setSwitch(_ path: String, _ value: String) async throws -> Bool {
+    let set: @Sendable () throws -> Bool = { HostFiles.exists(path) ? try Sysctl.set(path, value) : false }
+    return if let hostNamespace { try await hostNamespace.run(set) } else { try await HostThread.run(set) }
   }
 
   /// The host's part of the rules: the external network's addresses leave with the host's own.
@@ -154,17 +162,18 @@ struct ExternalNetwork: Sendable {
   }
 
   private func removeUplink() async throws {
-    let host = try await NamespacePicture.read(nil)
-    if host.links[hostEnd] != nil { try await run(["link del dev \(hostEnd)"], in: nil) }
+    let host = try await NamespacePicture.read(hostNamespace)
+    if host.links[hostEnd] != nil { try await run(["link del dev \(hostEnd)"], in: hostNamespace) }
     if HostFiles.exists(switchesFile) {
-      for path in try HostFiles.load([String].self, switchesFile) ?? [] where HostFiles.exists(path) {
-        _ = try Sysctl.set(path, "0")
+      for path in try HostFiles.load([String].self, switchesFile) ?? [] {
+        _ = try await setSwitch(path, "0")
       }
       try HostFiles.remove(switchesFile)
     }
     let table = "ip \(hostEnd)"
-    if try await Command("nft", ["list", "table", "ip", hostEnd]).run().status == 0 {
-      _ = try await Command("nft", ["-f", "-"], input: Array("delete table \(table)\n".utf8)).check()
+    if try await Command("nft", ["list", "table", "ip", hostEnd], namespace: hostNamespace).run().status == 0 {
+      _ = try await Command("nft", ["-f", "-"], input: Array("delete table \(table)\n".utf8), namespace: hostNamespace)
+        .check()
     }
   }
 
@@ -173,7 +182,7 @@ struct ExternalNetwork: Sendable {
   private func enslave(_ nic: String) async throws {
     let picture = try await NamespacePicture.read(cloud)
     if picture.links[nic] == nil {
-      let host = try await NamespacePicture.read(nil)
+      let host = try await NamespacePicture.read(hostNamespace)
       guard host.links[nic] != nil else {
         throw Fault.badRequest("There is no link \(nic) on this host for the external network.")
       }
@@ -185,7 +194,7 @@ struct ExternalNetwork: Sendable {
         throw Fault.conflict(
           "\(nic) has the address \(address), which it would lose in the external network's bridge: remove it first.")
       }
-      try await run(["link set dev \(nic) netns \(cloud.name)"], in: nil)
+      try await run(["link set dev \(nic) netns \(cloud.name)"], in: hostNamespace)
     }
     let bridge = picture.links[KernelName.externalBridge]?.index ?? 0
     if picture.links[nic]?.master != bridge || picture.links[nic]?.isUp != true || bridge == 0 {
@@ -198,9 +207,11 @@ struct ExternalNetwork: Sendable {
     try await removeUplink()
     guard cloud.exists else { return }
     let picture = try await NamespacePicture.read(cloud)
-    for (name, link) in picture.links where link.kind.isEmpty && name != "lo" {
-      try await run(
-        ["link set dev \(name) nomaster down", "link set dev \(name) netns \(ProcessFacts.pid)"], in: cloud)
+    var nics = Set(picture.links.filter { $0.value.kind.isEmpty && $0.key != "lo" }.keys)
+    if case .bridged(let nic) = mode, picture.links[nic] != nil { nics.insert(nic) }
+    let home = hostNamespace?.name ?? "\(ProcessFacts.pid)"
+    for name in nics {
+      try await run(["link set dev \(name) nomaster down", "link set dev \(name) netns \(home)"], in: cloud)
     }
   }
 }

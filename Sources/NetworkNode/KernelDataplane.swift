@@ -18,12 +18,13 @@ public final class KernelDataplane: Dataplane {
   ///   - directory: for the files of programs; made when absent.
   ///   - externalCIDR: the external network's IPv4 addresses.
   ///   - externalGateway: its gateway: an address on the external bridge, unless that is bridged to a NIC.
+  ///   - host: the namespace to which the external network leads; nil: that of this process.
   public init(
     cloud: String = "martlet", directory: String, external: ExternalNetworkMode, externalCIDR: String,
-    externalGateway: String, metadata: any MetadataAnswering, log: Log
+    externalGateway: String, metadata: any MetadataAnswering, log: Log, host: NetworkNamespace? = nil
   ) {
     let network = ExternalNetwork(
-      cloud: NetworkNamespace(cloud), directory: directory, mode: external, cidr: externalCIDR,
+      cloud: NetworkNamespace(cloud), hostNamespace: host, directory: directory, mode: external, cidr: externalCIDR,
       gateway: externalGateway, log: log)
     engine = DataplaneEngine(external: network, metadata: metadata, log: log)
   }

@@ -16,7 +16,7 @@ struct TrackedFlow: Sendable {
   var replySource: IPAddress
   var replyDestination: IPAddress
   /// The first tuple as the kernel wrote it, for naming the flow in a request.
-  fileprivate var tuple: [UInt8] = []
+  var tuple: [UInt8] = []
 }
 
 /// The connection table of a network namespace over netlink (linux/netfilter/nfnetlink_conntrack.h).

@@ -8,6 +8,11 @@ public struct ResourceContext {
   public let call: Call
   public let now: Timestamp
   public let resource: Resource
+
+  /// For a service's own routes that run a resource's rules.
+  public init(tx: any Transaction, auth: AuthContext, call: Call, now: Timestamp, resource: Resource) {
+    (self.tx, self.auth, self.call, self.now, self.resource) = (tx, auth, call, now, resource)
+  }
 }
 
 /// The operations that every declared resource shares.

@@ -16,6 +16,8 @@ public struct Field: Sendable {
     case timestamp(@Sendable (Timestamp) -> String)
     /// A list or object, kept as JSON text and checked by a schema.
     case json(Schema)
+    /// A scalar that the service checks and brings to its canonical form itself; a fault it throws is the answer.
+    case custom(@Sendable (JSONValue) throws(Fault) -> JSONValue)
   }
   public enum Presence: Sendable { case forbidden, optional, required }
 
@@ -55,7 +57,8 @@ public struct Field: Sendable {
 
   /// Why a value does not fit, or nil. A good value may come back in canonical form.
   func check(_ value: JSONValue) -> Result<JSONValue, Reason> {
-    if value.isNull { return isNullable ? .success(value) : .failure(Reason("'None' is not allowed")) }
+    if value.isNull, isNullable { return .success(value) }
+    if value.isNull, case .custom = kind {} else if value.isNull { return .failure(Reason("'None' is not allowed")) }
     func fail(_ text: String) -> Result<JSONValue, Reason> { .failure(Reason("'\(Self.shown(value))' \(text)")) }
     switch kind {
     case .text(let range):
@@ -101,12 +104,16 @@ public struct Field: Sendable {
         try schema.check(value, path: name)
         return .success(value)
       } catch { return .failure(Reason(error.message)) }
+    case .custom(let convert):
+      do { return .success(try convert(value)) } catch { return .failure(Reason(error.message, fault: error)) }
     }
   }
 
   struct Reason: Error {
     let text: String
-    init(_ text: String) { self.text = text }
+    /// The whole answer, where the field's own check knows it.
+    let fault: Fault?
+    init(_ text: String, fault: Fault? = nil) { (self.text, self.fault) = (text, fault) }
   }
   private static func shown(_ value: JSONValue) -> String { String((value.string ?? value.text).prefix(80)) }
 

@@ -63,10 +63,12 @@ extension Resource {
       if field.create == .forbidden {
         throw Fault.badRequest("Attribute '\(field.name)' not allowed in POST", kind: "HTTPBadRequest")
       }
-      try allow(field, .create, auth)
       switch field.check(value) {
-      case .success(let checked): values.append(field.name, checked)
-      case .failure(let reason): throw invalid(field.name, reason.text)
+      case .success(let checked):
+        // A value that says what would be there anyway needs no right.
+        if checked != field.initial { try allow(field, .create, auth) }
+        values.append(field.name, checked)
+      case .failure(let reason): throw reason.fault ?? invalid(field.name, reason.text)
       }
     }
     if let ownerField { try setOwner(&values, ownerField, auth) }
@@ -94,7 +96,7 @@ extension Resource {
       try allow(field, .update, auth)
       switch field.check(member.value) {
       case .success(let checked): changes[field.name] = checked
-      case .failure(let reason): throw invalid(field.name, reason.text)
+      case .failure(let reason): throw reason.fault ?? invalid(field.name, reason.text)
       }
     }
     return changes

@@ -1,0 +1,72 @@
+import Contracts
+import Kit
+import Store
+
+extension NetworkService {
+  public func ports(ofServers ids: [String], tx: any Transaction) throws -> [String: [ServerPort]] {
+    guard !ids.isEmpty else { return [:] }
+    let rows = try Batches.query(ids) { batch in
+      try tx.query("SELECT * FROM network_port WHERE device_id IN \(list: batch) ORDER BY created_at, ordinal, id")
+    }
+    guard !rows.isEmpty else { return [:] }
+    let parts = try ServerPortParts(rows, tx: tx)
+    return Dictionary(grouping: rows) { $0.text("device_id") }.mapValues { $0.map(parts.port) }
+  }
+}
+
+/// What belongs to the ports of several servers, in one query each.
+private struct ServerPortParts {
+  private let networks: [String: Row]
+  private let subnets: [String: [Row]]
+  private let addresses: [String: [Allocations.FixedIP]]
+  private let floating: [String: [Row]]
+  private let groups: [String: [String]]
+
+  init(_ ports: [Row], tx: any Transaction) throws {
+    let ids = ports.map { $0.text("id") }
+    let networkIDs = Array(Set(ports.map { $0.text("network_id") }))
+    networks = Dictionary(
+      try Batches.query(networkIDs) { try tx.query("SELECT id, name, mtu FROM network WHERE id IN \(list: $0)") }
+        .map { ($0.text("id"), $0) }
+    ) { first, _ in first }
+    subnets = Dictionary(
+      grouping: try Batches.query(networkIDs) {
+        try tx.query("SELECT * FROM network_subnet WHERE network_id IN \(list: $0) ORDER BY created_at, id")
+      }
+    ) { $0.text("network_id") }
+    addresses = try Allocations.addresses(of: ids, tx: tx)
+    floating = Dictionary(
+      grouping: try Batches.query(ids) {
+        try tx.query(
+          """
+          SELECT port_id, fixed_ip_address, floating_ip_address FROM network_floating_ip
+          WHERE port_id IN \(list: $0) ORDER BY created_at, id
+          """)
+      }
+    ) { $0.text("port_id") }
+    let named = try Batches.query(ids) {
+      try tx.query(
+        """
+        SELECT b.port_id, g.name FROM network_port_group b JOIN network_security_group g ON g.id = b.security_group_id
+        WHERE b.port_id IN \(list: $0) ORDER BY g.name
+        """)
+    }
+    groups = Dictionary(grouping: named) { $0.text("port_id") }.mapValues { $0.map { $0.text("name") } }
+  }
+
+  func port(_ row: Row) -> ServerPort {
+    let (id, networkID) = (row.text("id"), row.text("network_id"))
+    let network = networks[networkID]
+    let fixed = (addresses[id] ?? []).map { address in
+      ServerPort.Fixed(
+        address: address.address, version: address.address.contains(":") ? 6 : 4, subnetID: address.subnetID,
+        floatingIPs: (floating[id] ?? []).filter { $0.text("fixed_ip_address") == address.address }
+          .map { $0.text("floating_ip_address") })
+    }
+    return ServerPort(
+      id: id, serverID: row.text("device_id"), networkID: networkID, networkName: network?.text("name") ?? "",
+      mtu: network?.int("mtu") ?? 1500, mac: row.text("mac_address"), status: row.text("status"), fixedIPs: fixed,
+      isOwnedByCompute: row.bool("is_made_by_compute"), tag: row.optionalText("device_tag"),
+      securityGroupNames: groups[id] ?? [], subnets: (subnets[networkID] ?? []).map(Wiring.subnet))
+  }
+}

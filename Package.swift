@@ -71,7 +71,8 @@ let command: [Target] = [
     ] + nio),
   .executableTarget(
     name: "martlet",
-    dependencies: ["Cloud", "Demo", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    dependencies: ["Cloud", "CLinux", "Config", "Demo", "GuestImage", "Host", "Kit", "Logs"] + nio
+      + [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
 ]
 
 let testTargets: [Target] = [

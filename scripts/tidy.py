@@ -21,7 +21,9 @@ BANNED = [
     (r"import FoundationNetworking", "libcurl is not linked", ()),
     (r"(?<![\w.])print\(", "libraries log; only the command line prints", ("Sources/martlet/",)),
     (r"(?<![\w.])Task(\.detached)? *\{", "fire-and-forget task",
-     ("Sources/Workflow/", "Sources/Cloud/", "Sources/martlet/", "Tests/")),
+     ("Sources/Workflow/", "Sources/Cloud/", "Sources/martlet/", "Tests/",
+      # The guests' watcher: held, and cancelled when the driver closes.
+      "Sources/ComputeNode/QEMU/QEMUHypervisor.swift")),
     (r"\b(TODO|FIXME|XXX|HACK)\b", "unfinished work", ()),
     (r"\.disabled\(|XCTSkip", "a skipped test", ()),
     (r"@testable", "tests use what users use", ("Tests/",)),

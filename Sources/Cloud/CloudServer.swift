@@ -22,6 +22,8 @@ public struct CloudServer: Sendable {
   /// Serves until SIGTERM or SIGINT. Throws a fault that says what is missing when it cannot start. Guests and their
   /// networks go on when it ends.
   public func run() async throws {
+    // Whatever this process writes is its owner's alone, also where a library opens the file.
+    umask(0o077)
     try state.create()
     let lock = try FileLock(state.lock)
     let level = LogLevel(name: configuration.text("log.level")) ?? .info
@@ -95,7 +97,7 @@ public struct CloudServer: Sendable {
     let http = HTTPServer(log: log)
     let control = ControlServer(services: services, startedAt: SystemClock().now(), startup: startup)
     let socket = try HostSocket.listenUnix(state.control)
-    try HostFiles.writeAtomically(state.pid, Array("\(getpid())\n".utf8), mode: 0o644)
+    try ProcessHandle(pid: getpid())?.save(state.pid)
     defer {
       unlink(state.control)
       unlink(state.pid)
@@ -117,7 +119,8 @@ public struct CloudServer: Sendable {
         throw CancellationError()
       }
       do {
-        try await group.waitForAll()
+        // The first that ends by an error ends them all; waitForAll would wait for the others first.
+        while try await group.next() != nil {}
       } catch is CancellationError {
         log.info("stopping: guests and their networks go on")
       }

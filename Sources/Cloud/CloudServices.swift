@@ -47,6 +47,8 @@ public struct CloudServices: Sendable {
       tokenLifetime: .seconds(configuration.int("identity.token_lifetime")))
     image = ImageService(
       database: database, clock: clock, log: logs.logger("image"), directory: state.images, engine: engine)
+    let inUse = ImagesInUse(guests: state.guests)
+    image.isInUse = { inUse.contains($0) }
     placement = PlacementService(
       database: database, clock: clock, log: logs.logger("placement"),
       ratios: AllocationRatios(
@@ -102,7 +104,7 @@ public struct CloudServices: Sendable {
       namespace: isKernel ? NetworkNamespace(configuration.text("cloud.name")) : nil, hostname: host,
       hostAddress: configuration.text("api.address"),
       accelerator: Accelerator(rawValue: configuration.text("hypervisor.accelerator")) ?? .auto,
-      log: logs.logger("compute-node"))
+      probeKernel: NodeFacts.probeKernel(state), log: logs.logger("compute-node"))
   }
 
   /// Every service's tables.

@@ -12,6 +12,8 @@ public struct ControlClient: Sendable {
   public func call(_ method: String, _ target: String, body: JSONValue = .null) throws -> JSONValue? {
     guard let socket = try? HostSocket.connectUnix(path) else { return nil }
     defer { close(socket) }
+    // It comes without blocking; the command line waits for its answer.
+    _ = fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) & ~O_NONBLOCK)
     var limit = timeval(tv_sec: 15, tv_usec: 0)
     setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     let bytes = body.isNull ? [] : body.bytes
@@ -35,7 +37,7 @@ public struct ControlClient: Sendable {
     var sent = 0
     while sent < bytes.count {
       let count = bytes[sent...].withUnsafeBytes {
-        send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL.rawValue))
+        send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
       }
       guard count > 0 else { return false }
       sent += count

@@ -3,6 +3,7 @@ import CLinux
 import Cloud
 import Foundation
 import Kit
+import NIOCore
 import NIOPosix
 
 struct Serve: AsyncParsableCommand {
@@ -39,7 +40,9 @@ struct Down: AsyncParsableCommand {
   var purge = false
 
   func run() async throws {
-    try await Launcher(configuration: state.configuration(), state: state.folder).down(purge: purge) { print($0) }
+    try await Launcher(configuration: state.configuration(), state: state.folder).down(purge: purge) {
+      Terminal.say($0)
+    }
     print(purge ? "the cloud is gone" : "the cloud is down; `martlet up` brings it back")
   }
 }

@@ -1,9 +1,6 @@
 import ArgumentParser
+import Foundation
 import Kit
-
-#if canImport(Glibc)
-  import Glibc
-#endif
 
 /// The command line. One file per subcommand.
 @main
@@ -22,7 +19,6 @@ struct Martlet: AsyncParsableCommand {
 
   static func main() async {
     _ = processStart
-    setvbuf(stdout, nil, Int32(_IOLBF), 0)
     do {
       var command = try parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
@@ -31,8 +27,8 @@ struct Martlet: AsyncParsableCommand {
         try command.run()
       }
     } catch let fault as Fault {
-      fputs("martlet: \(fault.message)\n", stderr)
-      exit(1)
+      Terminal.note("martlet: \(fault.message)")
+      Foundation.exit(1)
     } catch {
       exit(withError: error)
     }

@@ -71,7 +71,7 @@ class Cloud:
         return run(MARTLET, *words[:place], "--state", self.state, *words[place:], **options)
 
     def pid(self):
-        return int(pathlib.Path(self.state, "martlet.pid").read_text())
+        return int(pathlib.Path(self.state, "martlet.pid").read_text().split()[0])
 
     def kill(self):
         """kill -9 of the server, and waits until it is gone."""

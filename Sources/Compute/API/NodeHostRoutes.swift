@@ -54,11 +54,16 @@ struct NodeHostRoutes: Sendable {
       )
     }
     guard let facts else { throw Fault.notFound("Compute host \(host.prefix(255)) could not be found.") }
+    return .json(["host": .array(Self.resources(facts, rows))])
+  }
+
+  /// What the host has, what is claimed, and what its servers have by project.
+  private static func resources(_ facts: HypervisorFacts, _ rows: [Row]) -> [JSONValue] {
     func resource(_ project: String, _ cpu: Int, _ memory: Int, _ disk: Int) -> JSONValue {
       [
         "resource": [
-          "host": .string(host), "project": .string(project), "cpu": .int(cpu), "memory_mb": .int(memory),
-          "disk_gb": .int(disk),
+          "host": .string(facts.node.host), "project": .string(project), "cpu": .int(cpu),
+          "memory_mb": .int(memory), "disk_gb": .int(disk),
         ]
       ]
     }
@@ -69,8 +74,8 @@ struct NodeHostRoutes: Sendable {
       resource("(used_now)", facts.vcpusUsed, facts.memoryMBUsed, facts.diskGBUsed),
       resource("(used_max)", sum("vcpus"), sum("memory_mb"), sum("disk_gb")),
     ]
-    let projects = rows.map { resource($0.text("project_id"), $0.int("vcpus"), $0.int("memory_mb"), $0.int("disk_gb")) }
-    return .json(["host": .array(totals + projects)])
+    return totals
+      + rows.map { resource($0.text("project_id"), $0.int("vcpus"), $0.int("memory_mb"), $0.int("disk_gb")) }
   }
 
   /// Maintenance windows and power of hosts are not for Compute to change: no driver that runs QEMU can.

@@ -25,14 +25,16 @@ struct UsageRoutes: Sendable {
     var marker: String?
 
     init(_ call: Call, now: Timestamp) throws {
-      func time(_ name: String) throws -> Timestamp {
-        guard let text = call.query[name], !text.isEmpty else { return now }
+      func time(_ name: String, otherwise: Timestamp) throws -> Timestamp {
+        guard let text = call.query[name], !text.isEmpty else { return otherwise }
         guard text.count >= 19, let time = Timestamp(text) else {
           throw Fault.badRequest("Invalid datetime string: Datetime is in invalid format")
         }
         return time
       }
-      let (start, stop) = (try time("start"), try time("end"))
+      // Without a period it is the moment that has just begun.
+      let start = try time("start", otherwise: now)
+      let stop = try time("end", otherwise: now + .microseconds(1))
       guard start < stop else {
         throw Fault.badRequest("Invalid start time. The start time cannot occur after the end time.")
       }

@@ -91,7 +91,13 @@ actor DataplaneEngine {
   }
 
   private func applyNow(_ desired: NetworkState) async throws -> NetworkApplyReport {
-    guard let externalPlan else { throw Fault.unavailable("the data plane has not been started") }
+    guard externalPlan != nil else { throw Fault.unavailable("the data plane has not been started") }
+    if !cloud.exists {
+      log.error("the network namespace \(cloud.name) was removed: everything in it is made again")
+      rules.forget(cloud)
+      try await startNow()
+    }
+    guard let externalPlan else { throw Fault.unavailable("the external network is not there") }
     let check = StateCheck(desired)
     var report = NetworkApplyReport(failures: check.failures)
     let picture = try await NamespacePicture.read(cloud)
@@ -101,9 +107,9 @@ actor DataplaneEngine {
     let existing = try Self.namespaces(of: cloud.name)
     let created = try await createNamespaces(plan, existing)
     try await removeUnwanted(plan, existing, picture)
-    report.merge(try await wireCloud(plan, created))
+    let pictures = try await wireCloud(plan, created, &report)
     for namespace in plan.namespaces {
-      report.merge(await configure(namespace, isNew: created.contains(namespace.name)))
+      report.merge(await configure(namespace, pictures[namespace.name]))
     }
     report.merge(await runDaemons(plan))
     report.merge(await openListeners(plan))
@@ -140,30 +146,38 @@ actor DataplaneEngine {
     await listeners.keepOnly(Set(plan.namespaces.filter(\.hasMetadata).map(\.name)).intersection(existing))
     let failures = try await LinkBatch.run(LinkDifference.removals(plan, picture), in: cloud)
     for reason in failures.values { log.warning("a link was not removed: \(reason)") }
-    for name in existing.subtracting(wanted).sorted() {
+    let unwanted = existing.subtracting(wanted)
+    try await DaemonKeeper.endAll(in: unwanted)
+    for name in unwanted.sorted() {
       try NetworkNamespace(name).delete()
       rules.forget(NetworkNamespace(name))
       log.info("removed the network namespace \(name)")
     }
   }
 
-  /// Bridges and ports in the cloud's namespace.
-  private func wireCloud(_ plan: NodePlan, _ created: Set<String>) async throws -> [String: String] {
-    var ends: [String: Set<String>] = [:]
-    for namespace in plan.namespaces {
-      ends[namespace.name] =
-        created.contains(namespace.name)
-        ? [] : Set(try await NamespacePicture.read(NetworkNamespace(namespace.name)).links.keys)
+  /// Bridges and ports in the cloud's namespace. Returns what the namespaces that this did not touch look like.
+  private func wireCloud(_ plan: NodePlan, _ created: Set<String>, _ report: inout NetworkApplyReport) async throws
+    -> [String: NamespacePicture]
+  {
+    var pictures: [String: NamespacePicture] = [:]
+    for namespace in plan.namespaces where !created.contains(namespace.name) {
+      pictures[namespace.name] = try await NamespacePicture.read(NetworkNamespace(namespace.name))
     }
     let picture = try await NamespacePicture.read(cloud)
-    return try await LinkBatch.run(LinkDifference.cloud(plan, picture, ends: ends), in: cloud)
+    let lines = LinkDifference.cloud(plan, picture, ends: pictures.mapValues { Set($0.links.keys) })
+    report.merge(try await LinkBatch.run(lines, in: cloud))
+    let touched = Set(lines.map(\.owner))
+    for port in plan.ports where touched.contains(port.portID) {
+      if let peer = port.peer { pictures[peer.namespace] = nil }
+    }
+    return pictures
   }
 
-  /// Links, addresses, routes and rules of one namespace.
-  private func configure(_ plan: NamespacePlan, isNew: Bool) async -> [String: String] {
+  /// Links, addresses, routes and rules of one namespace. `known`: its picture, if that is still true.
+  private func configure(_ plan: NamespacePlan, _ known: NamespacePicture?) async -> [String: String] {
     let namespace = NetworkNamespace(plan.name)
     do {
-      let picture = try await NamespacePicture.read(namespace)
+      let picture = if let known { known } else { try await NamespacePicture.read(namespace) }
       var failures: [String: String] = [:]
       if let router = plan.router {
         let wanted = RouterRules(router)
@@ -258,13 +272,13 @@ actor DataplaneEngine {
     try await external.removeAll()
     if cloud.exists {
       let picture = try await NamespacePicture.read(cloud)
-      // TAPs and veths first: the kernel frees a namespace only when the last process in it has ended.
-      let names = picture.links.filter { !$0.value.kind.isEmpty }.keys.sorted {
-        ($0.hasPrefix("br-") ? 1 : 0, $0) < ($1.hasPrefix("br-") ? 1 : 0, $1)
-      }
-      _ = try await LinkBatch.run(names.map { BatchLine("link del dev \($0)", for: "") }, in: cloud)
+      // The kernel frees a namespace only when the last process in it has ended.
+      let names = picture.links.filter { !$0.value.kind.isEmpty }.keys.sorted()
+      _ = try await LinkBatch.run(LinkDifference.removal(of: names), in: cloud)
     }
-    for name in try Self.namespaces(of: cloud.name) { try NetworkNamespace(name).delete() }
+    let others = try Self.namespaces(of: cloud.name)
+    try await DaemonKeeper.endAll(in: others)
+    for name in others { try NetworkNamespace(name).delete() }
     try cloud.delete()
     rules.forgetAll()
     (externalPlan, lastState) = (nil, nil)

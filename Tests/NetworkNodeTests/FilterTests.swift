@@ -50,6 +50,21 @@ import Testing
       state.securityGroups[1].rules.append(Make.rule(true, "icmp", 8))
       #expect(try await dataplane.apply(state).failures == [:])
       #expect(try await lab.pings(ga, "10.0.0.6"))
+      // A port changes its groups, and one of them goes.
+      let open = Make.group([Make.rule(false), Make.rule(true, "tcp", 90)])
+      state.securityGroups.append(open)
+      state.ports[1].securityGroupIDs = [open.id]
+      #expect(try await dataplane.apply(state).failures == [:])
+      let moved = try #require(try await Wire.pair(gc, to: "10.0.0.6", 90, server: gb))
+      #expect(try await !lab.pings(ga, "10.0.0.6"))
+      state.ports[1].securityGroupIDs = [servers.id, open.id]
+      #expect(try await dataplane.apply(state).failures == [:])
+      #expect(try await moved.client.reaches(moved.server))
+      #expect(try await lab.pings(ga, "10.0.0.6"))
+      state.securityGroups.removeLast()
+      state.ports[1].securityGroupIDs = [servers.id]
+      #expect(try await dataplane.apply(state).failures == [:])
+      #expect(try await !moved.client.reaches(moved.server, milliseconds: 400))
       // Without port security nothing is filtered; a port that is down carries nothing.
       state.ports[0].hasPortSecurity = false
       #expect(try await dataplane.apply(state).failures == [:])

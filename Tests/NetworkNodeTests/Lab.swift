@@ -94,8 +94,10 @@ final class MetadataRecorder: MetadataAnswering {
 /// A TCP connection between namespaces, held by the test.
 final class Wire: Sendable {
   let fd: CInt
-  init(_ fd: CInt) { self.fd = fd }
-  deinit { close(fd) }
+  private let isOwner: Bool
+  /// `isOwner` false: somebody else closes it.
+  init(_ fd: CInt, isOwner: Bool = true) { (self.fd, self.isOwner) = (fd, isOwner) }
+  deinit { if isOwner { close(fd) } }
 
   /// Connects from a namespace; nil when there is no answer in time or a refusal.
   static func connect(_ namespace: NetworkNamespace, _ address: String, _ port: Int, milliseconds: CInt = 1000)
@@ -163,7 +165,10 @@ final class Wire: Sendable {
   static func pair(
     _ client: NetworkNamespace, to address: String, _ port: Int, server: NetworkNamespace, milliseconds: CInt = 1000
   ) async throws -> (client: Wire, server: Wire, peer: String)? {
-    let listener = Wire(try server.listen(address: "0.0.0.0", port: port))
+    // Closed when this returns, whatever still holds the object: the port is wanted again.
+    let socket = try server.listen(address: "0.0.0.0", port: port)
+    defer { close(socket) }
+    let listener = Wire(socket, isOwner: false)
     guard let client = try await connect(client, address, port, milliseconds: milliseconds),
       let accepted = try await listener.accept()
     else { return nil }

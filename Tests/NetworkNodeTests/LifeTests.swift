@@ -13,7 +13,7 @@ import Testing
     var network = Make.network([Make.subnet()])
     network.dhcpPort = Make.port(network, ["10.0.0.2"], owner: "network:dhcp")
     network.hasRouterMetadata = true
-    let group = Make.group(Make.egress + [Make.rule(true, "tcp", 22)], members: ["10.0.0.5", "10.0.0.6"])
+    let group = Make.group(Make.egress + [Make.rule(true, "tcp", 22, 25)], members: ["10.0.0.5", "10.0.0.6"])
     let a = Make.port(network, ["10.0.0.5"], groups: [group.id])
     let b = Make.port(network, ["10.0.0.6"], groups: [group.id])
     let router = RouterWiring(
@@ -49,7 +49,7 @@ import Testing
       let (state, a, b) = try await everything(lab)
       #expect(try await first.apply(state).failures == [:])
       let direct = try #require(try await Wire.pair(b, to: "10.0.0.5", 22, server: a))
-      let floating = try #require(try await Wire.pair(lab.cloud, to: "172.24.4.20", 22, server: a))
+      let floating = try #require(try await Wire.pair(lab.cloud, to: "172.24.4.20", 23, server: a))
       let pid = "\(lab.directory)/daemons/dhcp-\(state.networks[1].id)/pid"
       let server = try #require(ProcessHandle(pidFile: pid))
       try await Task.sleep(for: .milliseconds(2500))
@@ -77,7 +77,7 @@ import Testing
       _ = try await second.apply(state)
       #expect(try await direct.client.reaches(direct.server))
       #expect(try await Wire.pair(b, to: "10.0.0.5", 80, server: a, milliseconds: 300) == nil)
-      #expect(try await Wire.pair(lab.cloud, to: "172.24.4.20", 22, server: a) != nil)
+      #expect(try await Wire.pair(lab.cloud, to: "172.24.4.20", 24, server: a) != nil)
       #expect(try await second.wiredPorts().count == 5)
       try await first.removeAll()
       try await lab.remove(second)
@@ -154,6 +154,22 @@ import Testing
     try await lab.remove(dataplane)
   }
 
+  @Test func programsOfALostStateFolderEndWithTheirNamespaces() async throws {
+    try await Lab.run { lab, dataplane in
+      var network = Make.network([Make.subnet()])
+      network.dhcpPort = Make.port(network, ["10.0.0.2"], owner: "network:dhcp")
+      #expect(try await dataplane.apply(NetworkState(networks: [network])).failures == [:])
+      let daemons = "\(lab.directory)/daemons"
+      let server = try #require(ProcessHandle(pidFile: "\(daemons)/dhcp-\(network.id)/pid"))
+      try HostFiles.remove(daemons)
+      let second = lab.dataplane()
+      try await second.start()
+      #expect(try await second.apply(NetworkState()).failures == [:])
+      #expect(!server.isAlive)
+      #expect(!NetworkNamespace("\(lab.cloud.name)-dhcp-\(network.id)").exists)
+    }
+  }
+
   @Test func impossibleSettingsAreFaults() async throws {
     let lab = try Lab()
     let bad = lab.dataplane(cidr: "172.24.4.0/24", gateway: "10.0.0.1")
@@ -177,7 +193,8 @@ import Testing
       let nothing = try await clock.measure { _ = try await dataplane.apply(state) }
       state.ports.append(Make.port(networks[0], ["10.0.0.99"], groups: [groups[0].id]))
       let one = try await clock.measure { _ = try await dataplane.apply(state) }
-      print("200 ports: \(full), again: \(nothing), one more: \(one)")
+      let figures = "200 ports: \(full), again: \(nothing), one more: \(one)\n"
+      _ = write(2, figures, figures.utf8.count)
       #expect(try await dataplane.wiredPorts().count == 201)
       #expect(full < .seconds(20))
     }

@@ -97,6 +97,24 @@ actor DaemonKeeper {
     }
   }
 
+  /// Ends programs in namespaces that are about to be removed, also those that the files of another state folder knew.
+  static func endAll(in namespaces: Set<String>) async throws {
+    if namespaces.isEmpty { return }
+    let wanted = Set(namespaces.compactMap { identity(NetworkNamespace($0).path) })
+    for process in try HostFiles.list("/proc").compactMap({ Int32($0) }).compactMap({ ProcessHandle(pid: $0) }) {
+      guard let own = identity("/proc/\(process.pid)/ns/net"), wanted.contains(own),
+        let program = process.arguments.first?.split(separator: "/").last, ["dnsmasq", "radvd"].contains(program)
+      else { continue }
+      try await process.terminate(grace: .seconds(2))
+    }
+  }
+
+  /// What makes a namespace's file the same as another one: stat(2)'s device and inode.
+  private static func identity(_ path: String) -> [UInt64]? {
+    var facts = stat()
+    return stat(path, &facts) == 0 ? [UInt64(facts.st_dev), UInt64(facts.st_ino)] : nil
+  }
+
   private static func find(_ plan: DaemonPlan, _ folder: String) -> ProcessHandle? {
     if let saved = ProcessHandle(pidFile: "\(folder)/pid") { return saved }
     // One that was started just before its starter ended has no pid file.

@@ -12,10 +12,16 @@ enum LinkDifference {
         && ((name.hasPrefix("tap") && ["tun", "veth"].contains(link.kind))
           || (name.hasPrefix("br-") && link.kind == "bridge"))
     }
-    // Ports before their bridges.
-    let names = old.keys.sorted { ($0.hasPrefix("br-") ? 1 : 0, $0) < ($1.hasPrefix("br-") ? 1 : 0, $1) }
-    return names.map { BatchLine("link del dev \($0)", for: "") }
+    return removal(of: old.keys.sorted())
   }
+
+  /// The kernel waits for its readers at every removal, unless links of one group go together.
+  static func removal(of names: [String]) -> [BatchLine] {
+    if names.isEmpty { return [] }
+    return (names.map { "link set dev \($0) group \(removalGroup)" } + ["link del group \(removalGroup)"])
+      .map { BatchLine($0, for: "") }
+  }
+  private static let removalGroup = 7071
 
   /// Bridges and ports of the cloud's namespace. `ends`: links of the other namespaces, by namespace.
   static func cloud(_ plan: NodePlan, _ picture: NamespacePicture, ends: [String: Set<String>]) -> [BatchLine] {

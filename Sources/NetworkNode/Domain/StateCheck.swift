@@ -108,12 +108,10 @@ struct StateCheck {
       return nil
     }
     var good = group
-    good.rules = group.rules.filter { rule in
-      let isRemoteGood = rule.remoteCIDR.map { CIDR($0)?.isV6 == rule.isV6 } ?? true
-      return isRemoteGood && PacketProtocol(rule) != nil
-        && (rule.remoteGroupID.map { KernelName.isIdentifier($0) } ?? true)
+    good.rules = group.rules.filter(Self.isGood)
+    if good.rules.count != group.rules.count {
+      fail(group.id, "a rule's protocol, ports or remote address are malformed")
     }
-    if good.rules.count != group.rules.count { fail(group.id, "a rule's protocol or remote address is malformed") }
     good.memberAddresses = group.memberAddresses.filter { CIDR($0) != nil }
     if good.memberAddresses.count != group.memberAddresses.count { fail(group.id, "a member's address is malformed") }
     return good
@@ -142,6 +140,18 @@ struct StateCheck {
     }
     if good.routes.count != router.routes.count { fail(router.id, "a route is malformed") }
     return good
+  }
+
+  /// Whether a rule can be written: nftables refuses a whole transaction for one bad statement.
+  private static func isGood(_ rule: SecurityRule) -> Bool {
+    guard let kind = PacketProtocol(rule), rule.remoteCIDR.map({ CIDR($0)?.isV6 == rule.isV6 }) ?? true,
+      rule.remoteGroupID.map({ KernelName.isIdentifier($0) }) ?? true
+    else { return false }
+    let numbers = [rule.portMin, rule.portMax].compactMap { $0 }
+    if kind.hasPorts {
+      return numbers.allSatisfy { (0...65535).contains($0) } && rule.portMin ?? 0 <= rule.portMax ?? 65535
+    }
+    return !kind.isICMP || numbers.allSatisfy { (0...255).contains($0) }
   }
 
   private static func route(_ route: StaticRoute) -> StaticRoute? {

@@ -38,9 +38,10 @@ final class RuleLoader: Sendable {
         }
         log.warning("a change of rules failed, all are loaded again: \(Self.message(output))")
       }
-    } else if try await isLoaded(rules, namespace) {
+    } else if known == nil, try await isLoaded(rules, namespace) {
+      // Loaded by an earlier process of ours, which may have ended before it ended the connections.
       try await remember(rules, namespace)
-      return RuleChange(takesAway: false)
+      return RuleChange(takesAway: true)
     }
     let output = try await run(rules.script, namespace)
     guard output.status == 0 else {

@@ -69,6 +69,8 @@ public final class ComputeService: MetadataAnswering, Sendable {
   public func start() async throws {
     try await CatalogueRoutes.bootstrap(dependencies)
     try await dependencies.hypervisor.start()
+    let now = dependencies.clock.now()
+    try await dependencies.database.write { try FlavorStore.seed(now: now, tx: $0) }
     try await heartbeat()
     try await ServerSync(service: dependencies).pass()
   }

@@ -75,7 +75,7 @@ extension Server {
       "certificates": trustedCertificates.map { JSONValue.strings($0) }, "files": fileList,
       "networks": JSONValue.array(networks.map(\.json)), "security_groups": JSONValue.strings(securityGroups),
       "created_at": createdAt, "updated_at": updatedAt, "launched_at": launchedAt, "terminated_at": terminatedAt,
-      "deleted_at": deletedAt, "fault": fault?.json,
+      "is_deleted": isDeleted, "deleted_at": deletedAt, "fault": fault?.json,
     ]
     return values.map { ($0.key, $0.value.sqlValue) } + more.map { ($0.key, $0.value.sqlValue) }
   }

@@ -21,7 +21,7 @@ enum ServerStore {
           locked_by VARCHAR(16), locked_reason VARCHAR(255), admin_password TEXT, guest_password TEXT NOT NULL,
           root_device VARCHAR(255) NOT NULL, auto_disk INT NOT NULL, hints TEXT NOT NULL, certificates TEXT,
           files TEXT NOT NULL, networks TEXT NOT NULL, security_groups TEXT NOT NULL, created_at BIGINT NOT NULL,
-          updated_at BIGINT NOT NULL, launched_at BIGINT, terminated_at BIGINT, deleted_at BIGINT, fault TEXT)
+          updated_at BIGINT NOT NULL, launched_at BIGINT, terminated_at BIGINT, is_deleted INT NOT NULL, deleted_at BIGINT, fault TEXT)
         """,
         "CREATE INDEX server_project ON server (project_id, deleted_at, created_at)",
         "CREATE INDEX server_listed ON server (deleted_at, created_at)",

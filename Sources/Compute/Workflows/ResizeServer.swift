@@ -79,6 +79,8 @@ struct ResizeServer: Sendable {
 
   @Sendable private func finish(_ context: StepContext) async throws -> StepResult {
     let (server, ports) = try await guest.load(context)
+    // After a crash it may run already.
+    try await service.hypervisor.powerOff(server.id, grace: .zero)
     try await service.hypervisor.reconfigure(guest.spec(server, ports, files: nil, flavor: server.newFlavor))
     let wasStopped = context.input["wasStopped"]?.bool == true
     if !wasStopped { try await service.hypervisor.powerOn(server.id) }
@@ -106,6 +108,7 @@ struct ResizeServer: Sendable {
 
   @Sendable private func revert(_ context: StepContext) async throws -> StepResult {
     let (server, ports) = try await guest.load(context)
+    try await service.hypervisor.powerOff(server.id, grace: .zero)
     try await service.hypervisor.reconfigure(guest.spec(server, ports, files: nil, flavor: server.oldFlavor))
     let wasStopped = server.oldState == .stopped
     if !wasStopped { try await service.hypervisor.powerOn(server.id) }

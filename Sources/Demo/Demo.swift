@@ -11,6 +11,8 @@ public struct Demo: Sendable {
   let names: DemoNames
   let journal: Journal
   let client = HTTPClient()
+  /// The SSH client that it calls.
+  var sshProgram = "ssh"
 
   /// `image` nil is enough for `clean`. `output` gets each line for a person.
   public init(
@@ -51,7 +53,8 @@ public struct Demo: Sendable {
     let address = try await provideFloatingIP(user, server: server, external: network.external)
     journal.heading("The guest")
     let guest = GuestLogin(
-      user: image.user, address: address, key: keyPath, folder: directory, namespace: cloud.namespace)
+      user: image.user, address: address, key: keyPath, folder: directory, namespace: cloud.namespace,
+      program: sshProgram)
     try await waitForSSH(user, guest, server: server)
     try await lookAround(user, guest, server: server)
     let result = DemoResult(

@@ -9,13 +9,15 @@ struct GuestLogin: Sendable {
   /// Keeps the known host keys.
   var folder: String
   var namespace: NetworkNamespace?
+  /// The SSH client.
+  var program = "ssh"
 
   private var knownHosts: String { folder + "/known_hosts" }
 
   /// What a person types.
   var command: [String] {
     [
-      "ssh", "-i", key, "-o", "UserKnownHostsFile=\(knownHosts)", "-o", "StrictHostKeyChecking=accept-new",
+      program, "-i", key, "-o", "UserKnownHostsFile=\(knownHosts)", "-o", "StrictHostKeyChecking=accept-new",
       "\(user)@\(address)",
     ]
   }
@@ -29,6 +31,6 @@ struct GuestLogin: Sendable {
       "-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=3", "-o", "LogLevel=ERROR",
     ]
     let arguments = options + self.command.dropFirst() + command
-    return try await Command("ssh", Array(arguments), deadline: .seconds(60), namespace: namespace).run()
+    return try await Command(program, Array(arguments), deadline: .seconds(60), namespace: namespace).run()
   }
 }

@@ -27,6 +27,16 @@ public struct GuestImage: Sendable, Codable, Equatable {
   /// Changes whenever a build would give another image.
   public var fingerprint: String
 
+  public init(
+    disk: String, kernel: String, initrd: String, kernelArguments: String, user: String, password: String,
+    minRAMMB: Int,
+    minDiskGB: Int, description: String, fingerprint: String
+  ) {
+    (self.disk, self.kernel, self.initrd, self.kernelArguments) = (disk, kernel, initrd, kernelArguments)
+    (self.user, self.password, self.minRAMMB, self.minDiskGB) = (user, password, minRAMMB, minDiskGB)
+    (self.description, self.fingerprint) = (description, fingerprint)
+  }
+
   /// The image that an earlier build left in `directory`; nil when there is none, or not all of it.
   public static func existing(in directory: String) throws -> GuestImage? {
     try GuestImageFiles(directory: directory).load()

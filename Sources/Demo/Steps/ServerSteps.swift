@@ -138,9 +138,11 @@ extension Demo {
     return Self.printable(answer["output"]?.string ?? "")
   }
 
-  /// Lines without control characters, which a guest could send to a terminal.
+  private static var controlSequence: Regex<Substring> { /\x1B\[[0-9;?]*[ -\/]*[@-~]/ }
+
+  /// Lines without control characters and sequences (ECMA-48), which a guest could send to a terminal.
   static func printable(_ text: String) -> [String] {
-    text.split(whereSeparator: \.isNewline).map { line in
+    text.replacing(controlSequence, with: "").split(whereSeparator: \.isNewline).map { line in
       String(line.unicodeScalars.filter { $0.value >= 32 && $0.value != 127 && !(0x80..<0xA0).contains($0.value) })
     }.filter { !$0.allSatisfy(\.isWhitespace) }
   }

@@ -18,7 +18,8 @@ enum InstanceScripts {
     say() { echo "guest: $*" > /dev/console; }
 
     from_drive() {
-      drive=$(findfs LABEL=config-2 2>/dev/null || findfs LABEL=CONFIG-2 2>/dev/null) || return 1
+      drive=$(blkid -c /dev/null | sed -n 's/^\([^:]*\):.* LABEL="[Cc][Oo][Nn][Ff][Ii][Gg]-2".*/\1/p' | head -n 1)
+      [ -n "$drive" ] || return 1
       mkdir -p /run/guest/drive
       mount -o ro "$drive" /run/guest/drive || return 1
       cp /run/guest/drive/openstack/latest/meta_data.json $data/

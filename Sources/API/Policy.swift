@@ -27,6 +27,8 @@ public indirect enum Rule: Sendable {
   case domain(parameter: String)
   case any([Rule])
   case all([Rule])
+  /// Every token that the rule does not let in.
+  case not(Rule)
 
   /// The cloud's administrator: upstream's `rule:context_is_admin`.
   public static let admin = Rule.role("admin")
@@ -51,6 +53,7 @@ public indirect enum Rule: Sendable {
     case .domain(let parameter): auth.domain != nil && parameters[parameter] == auth.domain?.id
     case .any(let rules): rules.contains { $0.allows(auth, parameters: parameters) }
     case .all(let rules): rules.allSatisfy { $0.allows(auth, parameters: parameters) }
+    case .not(let rule): !rule.allows(auth, parameters: parameters)
     }
   }
   var needsToken: Bool { if case .anyone = self { false } else { true } }

@@ -25,15 +25,15 @@ extension IdentityService {
     let one = all + "/{application_credential_id}"
     let rules = "/v3/users/{user_id}/access_rules"
     let rule = rules + "/{access_rule_id}"
-    let owner = TargetPolicy.Exception.owner(role: nil)
-    func read(_ name: String) -> TargetPolicy { TargetPolicy(name, TargetPolicy.adminOrSystemReader, [owner]) }
+    func read(_ name: String) -> TargetPolicy { .owner(name, or: TargetPolicy.adminOrSystemReader) }
     let (list, show) = (read("list_application_credentials"), read("get_application_credential"))
-    let create = TargetPolicy("create_application_credential", .any([]), [owner])
-    let remove = TargetPolicy("delete_application_credential", .admin, [owner])
+    let create = TargetPolicy.owner("create_application_credential", or: .any([]), scopes: .project)
+    let remove = TargetPolicy.owner("delete_application_credential", or: .admin)
     let (listRules, showRule) = (
-      TargetPolicy("list_access_rules", .systemReader, [owner]), TargetPolicy("get_access_rule", .systemReader, [owner])
+      TargetPolicy.owner("list_access_rules", or: .systemReader),
+      TargetPolicy.owner("get_access_rule", or: .systemReader)
     )
-    let removeRule = TargetPolicy("delete_access_rule", .all([.admin, .systemScope]), [owner])
+    let removeRule = TargetPolicy.owner("delete_access_rule", or: .all([.admin, .systemScope]))
     return [
       Route("GET", all, list.route) { [self] in try await listCredentials($0, list) },
       Route("POST", all, create.route, body: .json) { [self] in try await createCredential($0, create) },
@@ -80,8 +80,10 @@ extension IdentityService {
 
   // MARK: Rights
 
+  /// The user that a call is about: the owner of the application credential in its path, if there is one.
   private func checkUser(_ call: Call, _ policy: TargetPolicy) throws -> String {
-    let (id, auth) = (call.parameter("user_id"), try call.auth)
+    let owner = books.applicationCredentials[call.parameter("application_credential_id")]?.userID
+    let (id, auth) = (owner ?? call.parameter("user_id"), try call.auth)
     try policy.check(auth, PolicyTarget(userIDs: [id]))
     if open(auth.tokenID.value)?.trustID != nil {
       throw Fault.forbidden("Cannot manage application credentials with a token issued via delegation.")
@@ -140,27 +142,36 @@ extension IdentityService {
     let secret = Secret(given ?? Secret.random(bytes: 43).value)
     let hash = try await hasher.hash(secret)
     return try await change(call) { [self] change in
-      let id = UUIDText.makeHex()
-      let rules = try accessRules(input["access_rules"], user, change.tx)
-      do {
-        try change.tx.execute(
-          .insert(
-            into: "identity_application_credential",
-            [
-              "id": id, "user_id": user, "project_id": project.id, "name": input["name"]?.string ?? "",
-              "description": input["description"]?.string, "secret_hash": hash, "roles": JSONValue.strings(roles),
-              "access_rules": rules, "expires_at": expires, "unrestricted": input["unrestricted"]?.bool ?? false,
-              "created_at": change.now,
-            ]))
-      } catch is DuplicateRow {
-        throw Fault.conflict("There is an application credential with this name already.")
-      }
-      change.touch(.applicationCredential(id))
-      audit(call, "created application credential \(id) for project \(project.id)", change.tx)
-      let row = try change.tx.first("SELECT * FROM identity_application_credential WHERE id = \(id)")
-      guard let row else { throw Fault.internal("application credential \(id) is gone") }
+      let row = try insertCredential(input, user, project.id, hash, roles, expires, change)
+      audit(call, "created application credential \(row.text("id")) for project \(project.id)", change.tx)
       return .json(["application_credential": credentialView(row, call, secret: secret.value)], status: 201)
     }
+  }
+
+  private func insertCredential(
+    _ input: JSONValue, _ user: String, _ project: String, _ hash: String, _ roles: [String], _ expires: Timestamp?,
+    _ change: Change
+  ) throws -> Row {
+    let id = UUIDText.makeHex()
+    let rules = try accessRules(input["access_rules"], user, change.tx)
+    do {
+      try change.tx.execute(
+        .insert(
+          into: "identity_application_credential",
+          [
+            "id": id, "user_id": user, "project_id": project, "name": input["name"]?.string ?? "",
+            "description": input["description"]?.string, "secret_hash": hash, "roles": JSONValue.strings(roles),
+            "access_rules": rules, "expires_at": expires, "unrestricted": input["unrestricted"]?.bool ?? false,
+            "created_at": change.now,
+          ]))
+    } catch is DuplicateRow {
+      throw Fault.conflict("There is an application credential with this name already.")
+    }
+    change.touch(.applicationCredential(id))
+    guard let row = try change.tx.first("SELECT * FROM identity_application_credential WHERE id = \(id)") else {
+      throw Fault.internal("application credential \(id) is gone")
+    }
+    return row
   }
 
   /// The roles that are asked for, within those of the token; all of them when none is asked for.

@@ -129,13 +129,20 @@ struct JSONHome: Sendable {
     OS-EP-FILTER:project_endpoint_groups /OS-EP-FILTER/projects/{project_id}/endpoint_groups
     OS-EP-FILTER:endpoints_in_endpoint_group /OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/endpoints
     OS-EP-FILTER:projects_associated_with_endpoint_group /OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects
-    OS-EP-FILTER:endpoint_group_to_project_association /OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}
-    OS-INHERIT:domain_group_role_inherited_to_projects /OS-INHERIT/domains/{domain_id}/groups/{group_id}/roles/{role_id}/inherited_to_projects
-    OS-INHERIT:domain_group_roles_inherited_to_projects /OS-INHERIT/domains/{domain_id}/groups/{group_id}/roles/inherited_to_projects
-    OS-INHERIT:domain_user_role_inherited_to_projects /OS-INHERIT/domains/{domain_id}/users/{user_id}/roles/{role_id}/inherited_to_projects
-    OS-INHERIT:domain_user_roles_inherited_to_projects /OS-INHERIT/domains/{domain_id}/users/{user_id}/roles/inherited_to_projects
-    OS-INHERIT:project_user_role_inherited_to_projects /OS-INHERIT/projects/{project_id}/users/{user_id}/roles/{role_id}/inherited_to_projects
-    OS-INHERIT:project_group_role_inherited_to_projects /OS-INHERIT/projects/{project_id}/groups/{group_id}/roles/{role_id}/inherited_to_projects
+    OS-EP-FILTER:endpoint_group_to_project_association \
+    /OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}
+    OS-INHERIT:domain_group_role_inherited_to_projects \
+    /OS-INHERIT/domains/{domain_id}/groups/{group_id}/roles/{role_id}/inherited_to_projects
+    OS-INHERIT:domain_group_roles_inherited_to_projects \
+    /OS-INHERIT/domains/{domain_id}/groups/{group_id}/roles/inherited_to_projects
+    OS-INHERIT:domain_user_role_inherited_to_projects \
+    /OS-INHERIT/domains/{domain_id}/users/{user_id}/roles/{role_id}/inherited_to_projects
+    OS-INHERIT:domain_user_roles_inherited_to_projects \
+    /OS-INHERIT/domains/{domain_id}/users/{user_id}/roles/inherited_to_projects
+    OS-INHERIT:project_user_role_inherited_to_projects \
+    /OS-INHERIT/projects/{project_id}/users/{user_id}/roles/{role_id}/inherited_to_projects
+    OS-INHERIT:project_group_role_inherited_to_projects \
+    /OS-INHERIT/projects/{project_id}/groups/{group_id}/roles/{role_id}/inherited_to_projects
     OS-OAUTH1:consumers /OS-OAUTH1/consumers
     OS-OAUTH1:consumer /OS-OAUTH1/consumers/{consumer_id}
     OS-OAUTH1:request_tokens /OS-OAUTH1/request_token

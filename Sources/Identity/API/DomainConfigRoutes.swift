@@ -90,12 +90,30 @@ extension IdentityService {
       Route("GET", "/v3/domains/config/{group}/default", defaults) { [self] in try await defaultConfig($0) },
       Route("GET", "/v3/domains/config/{group}/{option}/default", defaults) { [self] in try await defaultConfig($0) },
     ]
+    let compliance = TargetPolicy.authenticated("get_security_compliance_domain_config").route
+    for path in ["/security_compliance", "/security_compliance/{option}"] {
+      routes.append(Route("GET", own + path, compliance) { [self] in try await complianceConfig($0) })
+    }
     for path in [own, own + "/{group}", own + "/{group}/{option}"] {
       routes.append(Route("GET", path, read) { [self] in try await showConfig($0) })
       routes.append(Route("PATCH", path, change, body: .json) { [self] in try await updateConfig($0) })
       routes.append(Route("DELETE", path, remove) { [self] in try await deleteConfig($0) })
     }
     return routes
+  }
+
+  /// What passwords have to be like, which everyone may know; there is one answer for the whole cloud.
+  private func complianceConfig(_ call: Call) async throws -> Reply {
+    guard call.parameter("domain_id") == "default" else {
+      throw Fault.forbidden(
+        "Reading security compliance information for any domain other than the default domain is not allowed or supported."
+      )
+    }
+    let all: JSONObject = ["security_compliance": ["password_regex": nil, "password_regex_description": nil]]
+    guard let part = DomainConfig.part(all, "security_compliance", call.parameters["option"]) else {
+      throw Fault.forbidden("Reading security compliance values other than the password's pattern is not allowed.")
+    }
+    return .json(["config": part])
   }
 
   private func defaultConfig(_ call: Call) async throws -> Reply {

@@ -6,9 +6,7 @@ extension IdentityService {
   /// Domains (API reference, Domains): rows of projects that have no parent.
   var domainEntity: Entity {
     var hooks = EntityHooks()
-    hooks.visible = { auth in
-      auth.domain.map { auth.isAdmin ? [] : ["id = \($0.id)"] } ?? []
-    }
+    hooks.visible = { auth in auth.domain.map { ["id = \($0.id)"] } ?? [] }
     hooks.target = { PolicyTarget(domainIDs: [$0["id"]?.string]) }
     hooks.creating = { [self] values, context in try creatingDomain(&values, context) }
     hooks.created = { values, context in
@@ -45,7 +43,7 @@ extension IdentityService {
         .show: TargetPolicy(
           "get_domain", TargetPolicy.adminOrSystemReader, [.domain(role: nil), .projectInDomain]),
         .create: .admin("create_domain"), .update: .admin("update_domain"), .delete: .admin("delete_domain"),
-      ], scope: "is_domain = 1", hooks: hooks)
+      ], tellsMissing: [.update], scope: "is_domain = 1", hooks: hooks)
   }
 
   var domainRoutes: [Route] { EntityRoutes(domainEntity, self).routes }

@@ -17,7 +17,11 @@ struct EntityRoutes: Sendable {
     )
       -> Route?
     {
-      entity.policies[verb].map { Route(method, pattern, $0.route, body: body, run) }
+      entity.policies[verb].map { policy in
+        // A rule that is asked after looking for the entity.
+        let late = Policy(policy.name, policy.scopes.rule)
+        return Route(method, pattern, entity.tellsMissing.contains(verb) ? late : policy.route, body: body, run)
+      }
     }
     return [
       route(.list, "GET", all, .none) { try await self.list($0) },
@@ -40,7 +44,7 @@ struct EntityRoutes: Sendable {
 
   func list(_ call: Call) async throws -> Reply {
     let auth = try call.auth
-    try policy(.list).check(auth, entity.hooks.listTarget(call, auth))
+    try (entity.hooks.listPolicy?(call.query) ?? policy(.list)).check(auth, entity.hooks.listTarget(call, auth))
     let request = try EntityList.request(entity, call.query)
     var conditions = (entity.hooks.visible?(auth) ?? []) + (try entity.hooks.filter?(call.query, auth) ?? [])
     if let scope = entity.scope { conditions.append(scope) }
@@ -58,9 +62,7 @@ struct EntityRoutes: Sendable {
   func show(_ call: Call) async throws -> Reply {
     let auth = try call.auth
     return try await service.database.read { [self] tx in
-      let values = try entity.find(id(call), service.secrets, tx: tx)
-      try policy(.show).check(auth, values.map(entity.hooks.target))
-      guard let values else { throw entity.notFound(id(call)) }
+      let values = try existing(.show, id(call), auth, tx)
       return .json([entity.name: try views([values], tx: tx, call)[0]])
     }
   }
@@ -96,10 +98,11 @@ struct EntityRoutes: Sendable {
     let auth = try call.auth
     var input = try entity.input(call.body)
     let hidden = try await entity.hooks.prepare?(&input, call) ?? [:]
-    let given = !hidden.isEmpty && input.isEmpty ? [:] : try entity.updateValues(input, id: id(call))
+    let rest = input
     return try await service.change(call) { [self] change in
       let context = EntityContext(change: change, call: call, auth: auth)
-      let old = try existing(.update, context)
+      let old = try existing(.update, id(call), auth, change.tx)
+      let given = !hidden.isEmpty && rest.isEmpty ? [:] : try entity.updateValues(rest, id: id(call))
       try entity.checkFixed(old, given)
       var changes = given
       changes.merge(hidden)
@@ -116,7 +119,7 @@ struct EntityRoutes: Sendable {
     let auth = try call.auth
     return try await service.change(call) { [self] change in
       let context = EntityContext(change: change, call: call, auth: auth)
-      let old = try existing(.delete, context)
+      let old = try existing(.delete, id(call), auth, change.tx)
       try entity.hooks.deleting?(old, context)
       try change.tx.execute("DELETE FROM \(raw: entity.table) WHERE id = \(id(call))")
       change.touch(entity.hooks.touched?(id(call)) ?? [])
@@ -126,10 +129,15 @@ struct EntityRoutes: Sendable {
   }
 
   /// The entity, if the caller may do this to it: 403 else, 404 when those who may always find none.
-  private func existing(_ verb: Entity.Verb, _ context: EntityContext) throws -> JSONObject {
-    let values = try entity.find(id(context.call), service.secrets, tx: context.tx)
-    try policy(verb).check(context.auth, values.map(entity.hooks.target))
-    guard let values else { throw entity.notFound(id(context.call)) }
+  private func existing(
+    _ verb: Entity.Verb, _ id: String, _ auth: AuthContext, _ tx: any Transaction
+  ) throws -> JSONObject {
+    let values = try entity.find(id, service.secrets, tx: tx)
+    if values == nil, entity.tellsMissing.contains(verb) { throw entity.notFound(id) }
+    var policy = policy(verb)
+    if let values, let own = entity.hooks.policy?(verb, values) { policy = own }
+    try policy.check(auth, values.map(entity.hooks.target))
+    guard let values else { throw entity.notFound(id) }
     return values
   }
 }

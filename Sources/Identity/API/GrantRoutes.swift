@@ -98,7 +98,6 @@ extension IdentityService {
     }
     try policy.check(try call.auth, missing == nil ? target : nil)
     if let missing { throw missing }
-    if let role = books.roles[grant.roleID], !role.domainID.isEmpty { try checkDomainRole(role, grant.place) }
   }
 
   /// A domain's own role can be given only inside that domain.
@@ -140,6 +139,7 @@ extension IdentityService {
   private func createGrant(_ call: Call, _ path: GrantPath, _ policy: TargetPolicy) async throws -> Reply {
     try allow(call, path, policy)
     let grant = path.assignment(call)
+    if let role = books.roles[grant.roleID], !role.domainID.isEmpty { try checkDomainRole(role, grant.place) }
     return try await change(call) { [self] change in
       try AssignmentStore.insert(grant, change)
       let inherited = grant.isInherited ? " (inherited)" : ""

@@ -39,12 +39,13 @@ extension IdentityService {
   }
 
   private func usersInGroup(_ call: Call, _ policy: TargetPolicy) async throws -> Reply {
-    let id = call.parameter("group_id")
+    let (id, auth) = (call.parameter("group_id"), try call.auth)
     let group = books.groupDomains[id]
-    try policy.check(try call.auth, group.map { PolicyTarget(domainIDs: [$0.id]) })
+    try policy.check(auth, group.map { PolicyTarget(domainIDs: [$0.id]) })
     guard group != nil else { throw Fault.notFound("Could not find group: \(id.prefix(64)).") }
     var conditions = try EntityList.request(userEntity, call.query).conditions
     conditions.append("id IN (SELECT user_id FROM identity_membership WHERE group_id = \(id))")
+    if let domain = auth.domain { conditions.append("domain_id = \(domain.id)") }
     return try await listRows(userEntity, conditions, call)
   }
 

@@ -7,6 +7,10 @@ extension IdentityService {
   var roleEntity: Entity {
     var hooks = EntityHooks()
     hooks.target = { PolicyTarget(roleName: $0["name"]?.string) }
+    hooks.policy = { verb, values in
+      verb == .show && values["domain_id"]?.string != nil ? .systemReader("get_domain_role") : nil
+    }
+    hooks.listPolicy = { $0.contains("domain_id") ? .systemReader("list_domain_roles") : nil }
     hooks.listTarget = { _, auth in PolicyTarget(domainIDs: [auth.domain?.id]) }
     hooks.creating = { [self] values, _ in
       if let domain = values["domain_id"]?.string, books.domain(domain) == nil {
@@ -37,7 +41,7 @@ extension IdentityService {
         .list: TargetPolicy("list_roles", TargetPolicy.adminOrSystemReader, [.domain(role: "manager")]),
         .show: TargetPolicy("get_role", TargetPolicy.adminOrSystemReader, [.managedRole]),
         .create: .admin("create_role"), .update: .admin("update_role"), .delete: .admin("delete_role"),
-      ], hooks: hooks)
+      ], tellsMissing: [.show, .update, .delete], hooks: hooks)
   }
 
   var roleRoutes: [Route] {

@@ -25,12 +25,10 @@ extension IdentityService {
   var trustRoutes: [Route] {
     let all = "/v3/OS-TRUST/trusts"
     let one = all + "/{trust_id}"
-    func read(_ name: String) -> TargetPolicy {
-      TargetPolicy(name, TargetPolicy.adminOrSystemReader, [.owner(role: nil)])
-    }
+    func read(_ name: String) -> TargetPolicy { .owner(name, or: TargetPolicy.adminOrSystemReader) }
     let (show, roles, role) = (read("get_trust"), read("list_roles_for_trust"), read("get_role_for_trust"))
-    let create = TargetPolicy("create_trust", .any([]), [.owner(role: nil)])
-    let remove = TargetPolicy("delete_trust", .admin, [.owner(role: nil)])
+    let create = TargetPolicy.owner("create_trust", or: .any([]), scopes: .project)
+    let remove = TargetPolicy.owner("delete_trust", or: .admin)
     return [
       Route("GET", all, read("list_trusts").route) { [self] in try await listTrusts($0) },
       Route("POST", all, create.route, body: .json) { [self] in try await createTrust($0, create) },
@@ -107,7 +105,7 @@ extension IdentityService {
       name = "list_trusts_for_\(noun)"
     }
     let own = users.isEmpty || !users.contains(auth.user.id) ? nil : PolicyTarget(userIDs: users)
-    try TargetPolicy(name, TargetPolicy.adminOrSystemReader, [.owner(role: nil)]).check(auth, own)
+    try TargetPolicy.owner(name, or: TargetPolicy.adminOrSystemReader).check(auth, own)
     try refuseCredential(auth)
     let all = SQL.join(conditions, " AND ")
     return try await database.read { [self] tx in

@@ -137,7 +137,7 @@ extension IdentityService {
     let entity = groupEntity
     var conditions = try EntityList.request(entity, call.query).conditions
     conditions.append("id IN (SELECT group_id FROM identity_membership WHERE user_id = \(id))")
-    if let domain = auth.domain, !auth.isAdmin { conditions.append("domain_id = \(domain.id)") }
+    if let domain = auth.domain { conditions.append("domain_id = \(domain.id)") }
     return try await listRows(entity, conditions, call)
   }
 

@@ -75,6 +75,9 @@ struct EntityHooks: Sendable {
   var target: @Sendable (JSONObject) -> PolicyTarget = {
     PolicyTarget(domainIDs: [$0["domain_id"]?.string], userIDs: [$0["user_id"]?.string].compactMap { $0 })
   }
+  /// A policy of some of the rows that takes the place of the verb's.
+  var policy: (@Sendable (Entity.Verb, JSONObject) -> TargetPolicy?)?
+  var listPolicy: (@Sendable (Query) -> TargetPolicy?)?
   /// What the policy of the list looks at.
   var listTarget: @Sendable (Call, AuthContext) -> PolicyTarget? = { _, auth in
     PolicyTarget(domainIDs: [auth.domain?.id], userIDs: [auth.user.id])
@@ -109,17 +112,20 @@ struct Entity: Sendable {
   /// Whether fields that it does not know are kept and shown.
   let keepsExtra: Bool
   let policies: [Verb: TargetPolicy]
+  /// What everyone may learn the absence of: a 404 comes before the policy's 403.
+  let tellsMissing: Set<Verb>
   /// Part of every query: which rows of the table are of this kind.
   let scope: SQL?
   let hooks: EntityHooks
 
   init(
     name: String, collection: String, path: String? = nil, table: String, attributes: [Attribute],
-    keepsExtra: Bool = true, policies: [Verb: TargetPolicy], scope: SQL? = nil, hooks: EntityHooks = EntityHooks()
+    keepsExtra: Bool = true, policies: [Verb: TargetPolicy], tellsMissing: Set<Verb> = [], scope: SQL? = nil,
+    hooks: EntityHooks = EntityHooks()
   ) {
     (self.name, self.collection, self.path) = (name, collection, path ?? "/v3/" + collection)
     (self.table, self.attributes, self.keepsExtra) = (table, attributes, keepsExtra)
-    (self.policies, self.scope, self.hooks) = (policies, scope, hooks)
+    (self.policies, self.tellsMissing, self.scope, self.hooks) = (policies, tellsMissing, scope, hooks)
   }
 
   func attribute(_ name: String) -> Attribute? { attributes.first { $0.name == name } }

@@ -30,18 +30,32 @@ struct TargetPolicy: Sendable {
   }
   private static let managedRoles: Set<String> = ["manager", "member", "reader"]
 
+  /// Scopes of tokens that a policy takes (upstream's scope_types). An unscoped token passes for one of a project.
+  enum Scopes: Sendable {
+    case all, systemOrProject, project
+    var rule: Rule {
+      switch self {
+      case .all: .authenticated
+      case .systemOrProject: .not(.domainScope)
+      case .project: .not(.any([.domainScope, .systemScope]))
+      }
+    }
+  }
+
   let name: String
   let always: Rule
   let exceptions: [Exception]
+  let scopes: Scopes
 
-  init(_ name: String, _ always: Rule, _ exceptions: [Exception] = []) {
-    (self.name, self.always, self.exceptions) = ("identity:" + name, always, exceptions)
+  init(_ name: String, _ always: Rule, _ exceptions: [Exception] = [], scopes: Scopes = .all) {
+    (self.name, self.always, self.exceptions, self.scopes) = ("identity:" + name, always, exceptions, scopes)
   }
 
   /// The part that the edge can decide.
-  var route: Policy { Policy(name, exceptions.isEmpty ? always : .authenticated) }
+  var route: Policy { Policy(name, exceptions.isEmpty ? .all([scopes.rule, always]) : scopes.rule) }
 
   func allows(_ auth: AuthContext, _ target: PolicyTarget?) -> Bool {
+    guard scopes.rule.allows(auth) else { return false }
     if always.allows(auth) { return true }
     guard let target else { return false }
     func has(_ role: String?) -> Bool { role.map { auth.has($0) } ?? true }
@@ -70,8 +84,16 @@ struct TargetPolicy: Sendable {
   // MARK: Upstream's usual defaults
 
   static let adminOrSystemReader = Rule.any([.admin, .systemReader])
-  static func admin(_ name: String) -> TargetPolicy { TargetPolicy(name, .admin) }
-  static func systemReader(_ name: String) -> TargetPolicy { TargetPolicy(name, adminOrSystemReader) }
+  static func admin(_ name: String) -> TargetPolicy { TargetPolicy(name, .admin, scopes: .systemOrProject) }
+  static func systemReader(_ name: String) -> TargetPolicy {
+    TargetPolicy(name, adminOrSystemReader, scopes: .systemOrProject)
+  }
+  /// Also the user that it belongs to, in a project.
+  static func owner(_ name: String, or always: Rule, role: String? = nil, scopes: Scopes = .systemOrProject)
+    -> TargetPolicy
+  {
+    TargetPolicy(name, always, [.owner(role: role)], scopes: scopes)
+  }
   static func authenticated(_ name: String) -> TargetPolicy { TargetPolicy(name, .authenticated) }
   /// Also a reader of the target's domain.
   static func domainReader(_ name: String, or more: Exception...) -> TargetPolicy {

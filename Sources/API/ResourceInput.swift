@@ -80,8 +80,9 @@ extension Resource {
     if wanted.isEmpty {
       values[name] = .string(auth.projectID)
     } else if wanted != auth.projectID, !auth.isAdmin {
-      let policy = policies[.create]?.name ?? "create_\(self.name)"
-      throw Fault.forbidden("(rule:\(policy)) is disallowed by policy", kind: "PolicyNotAuthorized")
+      throw Fault.badRequest(
+        "Specifying '\(name)' other than the authenticated project in request is not allowed for the current user.",
+        kind: "HTTPBadRequest")
     }
   }
 

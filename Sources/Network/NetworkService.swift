@@ -124,7 +124,7 @@ private final class Nudger: Sendable {
   init(_ reconciler: Reconciler) {
     let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     self.stream = continuation
-    task = Task { for await _ in stream { await reconciler.nudge() } }
+    task = Task<Void, Never> { for await _ in stream { await reconciler.nudge() } }
   }
   func nudge() { stream.yield() }
   deinit {

@@ -68,14 +68,13 @@ extension NetworkModel {
     if taken != nil { throw PortStore.macInUse(mac, network) }
   }
 
-  /// Only a router's own project may claim a port for it.
+  /// A router's ports are made by its own calls, which check their subnets: users cannot claim a port for one.
   private func checkDevice(owner: String, device: String, _ context: ResourceContext) throws {
-    guard Ports.routerOwners.contains(owner), !context.auth.isAdmin, !device.isEmpty else { return }
-    let foreign = try context.tx.first(
-      "SELECT 1 AS one FROM network_router WHERE id = \(device) AND project_id != \(context.auth.projectID)")
-    if foreign != nil {
+    let auth = context.auth
+    guard Ports.routerOwners.contains(owner), !auth.isAdmin, !auth.isService, !device.isEmpty else { return }
+    if try context.tx.first("SELECT 1 AS one FROM network_router WHERE id = \(device)") != nil {
       throw Fault.conflict(
-        "The following device_id \(device) is not owned by your project or matches another project's router.",
+        "The following device_id \(device) is not owned by your project or matches a router.",
         kind: "DeviceIDNotOwnedByProject")
     }
   }
@@ -107,7 +106,8 @@ extension NetworkModel {
     try right.check(changes)
     if changes["binding:host_id"]?.isNull == true { changes["binding:host_id"] = "" }
     if changes["binding:profile"]?.isNull == true { changes["binding:profile"] = .object([:]) }
-    if changes["device_owner"] != nil || changes["device_id"] != nil {
+    let names = ["device_owner", "device_id"]
+    if names.contains(where: { changes[$0] != nil && changes[$0] != old[$0] }) {
       try checkDevice(
         owner: changes["device_owner"]?.string ?? old.text("device_owner"),
         device: changes["device_id"]?.string ?? old.text("device_id"), context)

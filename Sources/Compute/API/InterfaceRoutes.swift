@@ -70,14 +70,7 @@ enum InterfaceRoutes {
       let server = try ServerStore.find(call.parameter("server_id"), auth: auth, tx: tx)
       try ServerAction(call: call, service: service).check(
         .attachInterface, server, isAdmin: auth.isAdmin, tx: tx)
-      // The choice without a network is the same as at creation: the project's only one.
-      let planned = try service.ports.plan(
-        [request].filter { $0 != NetworkRequest() }.nilIfEmpty,
-        securityGroups: server.securityGroups, servers: 1, auth: auth, tx: tx)
-      guard let wish = planned.first else {
-        throw Fault.badRequest(
-          "No specific network was requested and none are available for project '\(auth.projectID)'.")
-      }
+      let wish = try plan(request, server, auth, service, tx: tx)
       let port = try service.ports.attach(
         wish, serverID: server.id, name: server.hostname, projectID: server.projectID,
         host: server.host ?? service.settings.host, zone: server.zone ?? service.settings.zone, tx: tx)
@@ -94,6 +87,33 @@ enum InterfaceRoutes {
     if network != nil, port != nil { throw Fault.badRequest("Must not input both network_id and port_id") }
     if address != nil, network == nil { throw Fault.badRequest("Must input network_id when request IP address") }
     return NetworkRequest(networkID: network, portID: port, fixedIP: address, tag: wish["tag"]?.string)
+  }
+
+  /// Checks the wish as at creation, with the codes that upstream gives here: 404 for what does not exist, 409 for what is
+  /// taken, 400 for a choice that is not clear.
+  private static func plan(
+    _ request: NetworkRequest, _ server: Server, _ auth: AuthContext, _ service: ComputeDependencies,
+    tx: any Transaction
+  ) throws -> NetworkRequest {
+    let isChosen = request.networkID != nil || request.portID != nil
+    do {
+      let planned = try service.ports.plan(
+        isChosen ? [request] : nil, securityGroups: [], servers: 1, auth: auth, tx: tx)
+      guard var wish = planned.first else {
+        throw Fault.badRequest(
+          "No specific network was requested and none are available for project '\(auth.projectID)'.")
+      }
+      wish.tag = request.tag
+      return wish
+    } catch var fault as Fault {
+      switch fault.status {
+      case 400 where fault.message.hasSuffix("could not be found."): fault.status = 404
+      case 400 where fault.message.contains("already in use"): fault.status = 409
+      case 409 where !isChosen: fault.status = 400
+      default: break
+      }
+      throw fault
+    }
   }
 
   private static func enqueue(
@@ -152,8 +172,4 @@ enum InterfaceRoutes {
       "ip_range": rule.cidr.map { ["cidr": .string($0)] } ?? [:], "group": group,
     ]
   }
-}
-
-extension Array {
-  var nilIfEmpty: [Element]? { isEmpty ? nil : self }
 }

@@ -28,6 +28,11 @@ struct ServerCreate {
     let groups = order.securityGroups.isEmpty ? ["default"] : order.securityGroups
     let networks = try service.ports.plan(
       order.networks, securityGroups: groups, servers: count, auth: auth, tx: tx)
+    if order.needsNetwork, networks.isEmpty {
+      throw Fault.badRequest(
+        "Unable to automatically allocate a network for project \(auth.projectID): it has none. Create a network with a "
+          + "subnet first, or ask for the network 'none'.")
+    }
     var template = Server(
       id: "", projectID: auth.projectID, userID: auth.user.id, name: order.name, hostname: "", imageID: image.id,
       flavor: flavor, reservationID: RandomText.reservation(), createdAt: now, updatedAt: now)

@@ -11,6 +11,8 @@ struct ServerOrder: Sendable {
   var flavorID: String
   /// nil: the automatic choice; empty: no network.
   var networks: [NetworkRequest]?
+  /// `auto`: the automatic choice must give a network.
+  var needsNetwork: Bool
   var securityGroups: [String]
   var keyName: String?
   var userData: String?
@@ -58,6 +60,7 @@ struct ServerOrder: Sendable {
     returnsReservation = body["return_reservation_id"].flatMap { Schema.boolean($0) } ?? false
     imageID = try Self.image(body)
     networks = try Self.networks(body["networks"])
+    needsNetwork = body["networks"]?.string == "auto"
     (zone, forcedHost) = try Self.place(body, isAdmin: call.identity?.isAdmin == true)
     guard countMin <= countMax else { throw Fault.badRequest("min_count must be <= max_count") }
     try checkCounts(call)
@@ -138,7 +141,7 @@ struct ServerOrder: Sendable {
   // MARK: Networks
 
   private static func networks(_ value: JSONValue?) throws -> [NetworkRequest]? {
-    if let choice = value?.string { return choice == "none" ? [] : [NetworkRequest(networkID: choice)] }
+    if let choice = value?.string { return choice == "none" ? [] : nil }
     guard let list = value?.array, !list.isEmpty else { return nil }
     var ports: Set<String> = []
     return try list.map { item in

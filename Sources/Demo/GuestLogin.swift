@@ -28,7 +28,8 @@ struct GuestLogin: Sendable {
   /// Runs a command in the guest.
   func run(_ command: [String]) async throws -> CommandOutput {
     let options = [
-      "-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=3", "-o", "LogLevel=ERROR",
+      "-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=10", "-o",
+      "LogLevel=ERROR",
     ]
     let arguments = options + self.command.dropFirst() + command
     return try await Command(program, Array(arguments), deadline: .seconds(60), namespace: namespace).run()

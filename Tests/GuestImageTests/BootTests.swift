@@ -54,7 +54,7 @@ import Testing
       try await plug(guest)
       try await restart(guest)
       try await guest.qmp("system_powerdown")
-      #expect(try await guest.hasEnded(within: 20), "the power button did nothing: \(guest.console.suffix(500))")
+      #expect(try await guest.hasEnded(within: 60), "the power button did nothing: \(guest.console.suffix(500))")
       try await guest.destroy()
     } catch {
       try await guest.destroy()
@@ -63,8 +63,8 @@ import Testing
   }
 
   private func look(_ guest: TestGuest, rsa: String, ed25519: String) async throws {
-    try await guest.waitForConsole("user data of web1 ran as root", seconds: 60)
-    try await guest.waitForConsole("web1 login:", seconds: 60)
+    try await guest.waitForConsole("user data of web1 ran as root", seconds: 180)
+    try await guest.waitForConsole("web1 login:", seconds: 180)
     #expect(guest.console.contains("Linux version"))
     try await expectLine(guest, "hostname", "web1")
     try await expectLine(guest, "sudo -n id -u", "0")
@@ -96,7 +96,7 @@ import Testing
   private func plug(_ guest: TestGuest) async throws {
     try await guest.qmp(
       "device_add", ["driver": "virtio-net-pci", "netdev": "n1", "id": "nic1", "bus": "spare", "romfile": ""])
-    try await guest.waitForConsole("guest: eth1 has 10.9.0.15/24 by DHCP", seconds: 40)
+    try await guest.waitForConsole("guest: eth1 has 10.9.0.15/24 by DHCP", seconds: 120)
     _ = try await Command("truncate", ["-s", "64M", guest.folder + "/data.raw"]).check()
     let file: JSONValue = ["driver": "file", "filename": .string(guest.folder + "/data.raw")]
     try await guest.qmp("blockdev-add", ["node-name": "data", "driver": "raw", "file": file])
@@ -113,7 +113,7 @@ import Testing
   private func restart(_ guest: TestGuest) async throws {
     _ = try await guest.ssh("sync")
     try await guest.qmp("system_reset")
-    let end = ContinuousClock.now + .seconds(60)
+    let end = ContinuousClock.now + .seconds(180)
     while guest.console.components(separatedBy: "guest: SSH answers").count < 3, ContinuousClock.now < end {
       try await Task.sleep(for: .milliseconds(100))
     }
@@ -128,10 +128,10 @@ import Testing
     let guest = try await TestGuest.start(
       image, TestGuest.Options(isDirectBoot: false, diskGB: 3, metadata: metadata), key: key.path)
     do {
-      try await guest.waitForConsole("guest: SSH answers", seconds: 120)
+      try await guest.waitForConsole("guest: SSH answers", seconds: 300)
       try await expectLine(guest, "df -m / | awk 'NR == 2 { print ($2 > 2900) ? \"grown\" : $2 }'", "grown")
       #expect(try await guest.ssh("sudo -n poweroff").status >= 0)
-      #expect(try await guest.hasEnded(within: 20))
+      #expect(try await guest.hasEnded(within: 60))
       try await guest.destroy()
     } catch {
       try await guest.destroy()

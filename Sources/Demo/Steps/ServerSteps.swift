@@ -148,9 +148,8 @@ extension Demo {
   }
 
   func lookAround(_ user: Session, _ guest: GuestLogin, server: String) async throws {
-    for command in [
-      ["uname", "-a"], ["uptime"], ["sudo", "-n", "id"], ["ip", "-4", "-o", "address", "show", "dev", "eth0"],
-    ] {
+    let metadata = "http://169.254.169.254/latest/meta-data/public-ipv4"
+    for command in [["uname", "-a"], ["uptime"], ["sudo", "-n", "id"], ["curl", "-s", metadata]] {
       try await journal.step("in the guest: \(command.joined(separator: " "))") {
         let output = try await guest.run(command)
         let lines = Self.printable(output.text)

@@ -18,8 +18,8 @@ struct EntityRoutes: Sendable {
       -> Route?
     {
       entity.policies[verb].map { policy in
-        // A rule that is asked after looking for the entity.
-        let late = Policy(policy.name, policy.scopes.rule)
+        // Asked after looking for the entity.
+        let late = Policy(policy.name, .authenticated)
         return Route(method, pattern, entity.tellsMissing.contains(verb) ? late : policy.route, body: body, run)
       }
     }

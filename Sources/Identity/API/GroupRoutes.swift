@@ -21,7 +21,7 @@ extension IdentityService {
         .list: .domainReader("list_groups"), .show: .domainReader("get_group"),
         .create: .domainManager("create_group"), .update: .domainManager("update_group"),
         .delete: .domainManager("delete_group"),
-      ], hooks: hooks)
+      ], tellsMissing: [.delete], hooks: hooks)
   }
 
   var groupRoutes: [Route] {

@@ -30,8 +30,7 @@ test: ## everything: tidy, unit, transcripts, conformance, end to end
 	@python3 scripts/test.py
 
 tidy: ## check the limits and habits of the code
-	@python3 scripts/tidy.py
-	@swift format lint --strict --parallel --recursive Sources Tests Package.swift
+	@python3 scripts/test.py tidy
 
 format: ## format the code
 	swift format --in-place --parallel --recursive Sources Tests Package.swift

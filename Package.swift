@@ -55,6 +55,8 @@ let services: [Target] = [
   library("Image", service + [crypto]),
   library("Placement", service),
   library("Network", service),
+  library("BlockStorage", service + ["Host", crypto]),
+  library("Dashboard", service + ["Host", crypto, .product(name: "Mustache", package: "swift-mustache")]),
   library("Compute", service + [crypto, cryptoExtras]),
 ]
 
@@ -67,7 +69,8 @@ let command: [Target] = [
   library(
     "Cloud",
     service + [
-      "Host", "GuestImage", "Identity", "Image", "Placement", "Network", "Compute", "ComputeNode", "NetworkNode",
+      "Host", "GuestImage", "Identity", "Image", "Placement", "Network", "Compute", "BlockStorage",
+      "Dashboard", "ComputeNode", "NetworkNode",
     ] + nio),
   .executableTarget(
     name: "martlet",
@@ -79,7 +82,7 @@ let testTargets: [Target] = [
   tests("Kit"), tests("Config"), tests("Logs"), tests("Store"), tests("Workflow"), tests("API"),
   tests("Host"), tests("GuestImage"), tests("Demo"), tests("Identity"), tests("Image"), tests("Placement"),
   tests("Network"),
-  tests("Compute"),
+  tests("Compute"), tests("BlockStorage"), tests("Dashboard"),
   tests("ComputeNode"), tests("NetworkNode"), tests("Cloud"),
 ]
 
@@ -107,6 +110,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: selected(base + services + agents + command + testTargets),

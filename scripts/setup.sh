@@ -6,9 +6,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-run="libsqlite3-dev qemu-system-x86 qemu-utils seabios ipxe-qemu dnsmasq-base nftables conntrack iproute2 iputils-ping procps kmod xorriso"
-image="busybox-static dropbear-bin e2fsprogs fdisk cpio zstd binutils openssl openssh-client grub-pc-bin grub-common"
-test="python3 python3-venv iputils-arping socat netcat-openbsd"
+run="libsqlite3-dev qemu-system-x86 qemu-utils seabios ipxe-qemu dnsmasq-base nftables radvd iproute2 iputils-ping procps kmod"
+image="e2fsprogs openssh-client"
+test="python3 python3-venv iputils-arping busybox xorriso genisoimage openssl"
 
 case "${1:-run}" in
   run) wanted=$run ;;

@@ -12,16 +12,11 @@ public struct ControlClient: Sendable {
   public func call(_ method: String, _ target: String, body: JSONValue = .null) throws -> JSONValue? {
     guard let socket = try? HostSocket.connectUnix(path) else { return nil }
     defer { close(socket) }
-    // It comes without blocking; the command line waits for its answer.
-    _ = fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) & ~O_NONBLOCK)
-    var limit = timeval(tv_sec: 15, tv_usec: 0)
-    setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     let bytes = body.isNull ? [] : body.bytes
     let head =
       "\(method) \(target) HTTP/1.1\r\nHost: control\r\nConnection: close\r\nContent-Type: application/json\r\n"
       + "Content-Length: \(bytes.count)\r\n\r\n"
-    guard Self.write(socket, Array(head.utf8) + bytes) else { return nil }
-    let answer = Self.readAll(socket)
+    guard let answer = PlainHTTP.exchange(socket, Array(head.utf8) + bytes) else { return nil }
     guard let end = answer.firstRange(of: Array("\r\n\r\n".utf8)) else { return nil }
     let status = String(decoding: answer[..<end.lowerBound], as: UTF8.self).split(separator: " ").dropFirst().first
     let value = (try? JSONParser.parse(Array(answer[end.upperBound...]))) ?? .null
@@ -32,26 +27,4 @@ public struct ControlClient: Sendable {
   }
 
   public func status() throws -> JSONValue? { try call("GET", "/status") }
-
-  private static func write(_ descriptor: CInt, _ bytes: [UInt8]) -> Bool {
-    var sent = 0
-    while sent < bytes.count {
-      let count = bytes[sent...].withUnsafeBytes {
-        send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
-      }
-      guard count > 0 else { return false }
-      sent += count
-    }
-    return true
-  }
-
-  private static func readAll(_ descriptor: CInt) -> [UInt8] {
-    var bytes: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 16_384)
-    while true {
-      let count = read(descriptor, &buffer, buffer.count)
-      guard count > 0 else { return bytes }
-      bytes += buffer[..<count]
-    }
-  }
 }

@@ -15,6 +15,8 @@ struct ControlServer: Sendable {
     do {
       switch (call.method, call.path) {
       case ("GET", "/status"): return .json(try await status())
+      case ("GET", "/doctor"):
+        return .json(.array(try await CloudCheck(services: services).run().map(\.json)))
       case ("GET", "/log"): return .json(levels())
       case ("PUT", "/log"): return .json(try await setLevel(call))
       default: return .json(["error": "no such control call"], status: 404)

@@ -23,6 +23,7 @@ public struct Doctor: Sendable {
         return results + [CheckResult("cloud", .failed, "not running: `martlet up --state \(state.path)` starts it")]
       }
       results.append(CheckResult("cloud", .ok, "running"))
+      results += endpoints
       for entry in answer.array ?? [] {
         results.append(
           CheckResult(
@@ -33,6 +34,20 @@ public struct Doctor: Sendable {
       results.append(CheckResult("cloud", .failed, Fault(error).message))
     }
     return results
+  }
+
+  /// Each API answers its version document at the address that stands in the catalog.
+  private var endpoints: [CheckResult] {
+    ServicePort.all.map { place in
+      let (address, port) = (configuration.text("api.address"), place.port(configuration))
+      let answer = PlainHTTP.status(address: address, port: port, path: "/")
+      return answer.map { (200..<400).contains($0) } == true
+        ? CheckResult(place.service, .ok, "answers at \(place.url(configuration))")
+        : CheckResult(
+          place.service, .failed,
+          "\(answer.map { "answers \($0)" } ?? "does not answer") at \(address):\(port); see \(state.logs)/\(place.service)"
+        )
+    }
   }
 
   /// Files that hold secrets are their owner's alone.

@@ -26,7 +26,7 @@ public struct Preflight: Sendable {
   /// Programs and the Debian packages that bring them.
   static let programs: KeyValuePairs = [
     "qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "ip": "iproute2", "bridge": "iproute2",
-    "nft": "nftables", "dnsmasq": "dnsmasq-base", "conntrack": "conntrack", "xorriso": "xorriso",
+    "nft": "nftables", "dnsmasq": "dnsmasq-base", "radvd": "radvd",
   ]
 
   private let state: StateFolder

@@ -73,7 +73,7 @@ public protocol PortBinding: Sendable {
   func detach(portID: String, serverID: String, tx: any Transaction) throws
   /// Takes all ports from a server that is deleted.
   func release(serverID: String, tx: any Transaction) throws
-  /// Adds (address nil: next free of `networkID`'s subnets) or removes a fixed address of a server's port, for the actions addFixedIp/removeFixedIp.
+  /// Adds the next free address of `networkID`, or removes an address, of a server's port: actions addFixedIp, removeFixedIp.
   func addFixedIP(networkID: String, serverID: String, tx: any Transaction) throws
   func removeFixedIP(_ address: String, serverID: String, tx: any Transaction) throws
   /// Adds or removes a security group (name or id) on all ports of a server.

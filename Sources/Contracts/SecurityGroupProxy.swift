@@ -48,7 +48,8 @@ public protocol SecurityGroupProxying: Sendable {
     throws -> ProxySecurityGroup
   func deleteSecurityGroup(_ id: String, auth: AuthContext, tx: any Transaction) throws
   /// `rule.id` is ignored; `remoteGroupID` names the remote group.
-  func createRule(_ rule: ProxySecurityGroup.Rule, remoteGroupID: String?, auth: AuthContext, tx: any Transaction) throws
+  func createRule(_ rule: ProxySecurityGroup.Rule, remoteGroupID: String?, auth: AuthContext, tx: any Transaction)
+    throws
     -> ProxySecurityGroup.Rule
   func deleteRule(_ id: String, auth: AuthContext, tx: any Transaction) throws
 }

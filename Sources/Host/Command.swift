@@ -71,7 +71,8 @@ public struct Command: Sendable {
   /// Debian packages of programs that a node uses, for messages.
   static let packages = [
     "qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "ip": "iproute2", "bridge": "iproute2",
-    "tc": "iproute2", "nft": "nftables", "dnsmasq": "dnsmasq-base", "conntrack": "conntrack", "ssh": "openssh-client",
+    "tc": "iproute2", "nft": "nftables", "dnsmasq": "dnsmasq-base", "radvd": "radvd", "conntrack": "conntrack",
+    "ssh": "openssh-client",
     "ssh-keygen": "openssh-client", "mke2fs": "e2fsprogs", "keepalived": "keepalived", "haproxy": "haproxy",
     "arping": "iputils-arping", "ping": "iputils-ping", "grub-mkimage": "grub-common",
   ]

@@ -8,18 +8,26 @@ public enum HostSocket {
   public static func listen(address: String, port: Int, backlog: Int = 512) throws -> CInt {
     guard let number = UInt16(exactly: port) else { throw Fault.badRequest("\(port) is not a TCP port") }
     let isV6 = address.contains(":")
-    let fd = socket(isV6 ? AF_INET6 : AF_INET, CInt(SOCK_STREAM.rawValue) | O_CLOEXEC | O_NONBLOCK, 0)
-    if fd < 0 { throw HostError.last("a socket could not be made") }
-    var one: CInt = 1
-    let size = socklen_t(MemoryLayout<CInt>.size)
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, size)
-    if isV6 { setsockopt(fd, CInt(IPPROTO_IPV6), IPV6_V6ONLY, &one, size) }
-    let status = isV6 ? try bindV6(fd, address, number) : try bindV4(fd, address, number)
-    guard status == 0, Glibc.listen(fd, CInt(backlog)) == 0 else {
-      let reason = errno
-      close(fd)
+    let (fd, reason) = try open(address, number, flags: O_NONBLOCK) { fd, binary, length in
+      var one: CInt = 1
+      let size = socklen_t(MemoryLayout<CInt>.size)
+      setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, size)
+      if isV6 { setsockopt(fd, CInt(IPPROTO_IPV6), IPV6_V6ONLY, &one, size) }
+      return bind(fd, binary, length) == 0 ? Glibc.listen(fd, CInt(backlog)) : -1
+    }
+    guard reason == 0 else {
       let text = "cannot listen on \(isV6 ? "[\(address)]" : address):\(port): \(HostError.text(reason))"
       throw reason == EADDRINUSE ? Fault.conflict(text) : Fault.internal(text)
+    }
+    return fd
+  }
+
+  /// A socket connected to a TCP server. It blocks, also while it connects: for the command line only.
+  public static func connect(address: String, port: Int) throws -> CInt {
+    guard let number = UInt16(exactly: port) else { throw Fault.badRequest("\(port) is not a TCP port") }
+    let (fd, reason) = try open(address, number, flags: 0) { Glibc.connect($0, $1, $2) }
+    guard reason == 0 else {
+      throw Fault.unavailable("cannot connect to \(address):\(port): \(HostError.text(reason))")
     }
     return fd
   }
@@ -42,7 +50,7 @@ public enum HostSocket {
     try withUnixAddress(path) { address, length in
       let fd = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | O_CLOEXEC | O_NONBLOCK, 0)
       if fd < 0 { throw HostError.last("a socket could not be made") }
-      if connect(fd, address, length) != 0 {
+      if Glibc.connect(fd, address, length) != 0 {
         let error = HostError.last("cannot connect to \(path)")
         close(fd)
         throw error
@@ -89,33 +97,32 @@ public enum HostSocket {
     }
   }
 
-  private static func bindV4(_ fd: CInt, _ address: String, _ port: UInt16) throws -> CInt {
-    var binary = sockaddr_in()
-    binary.sin_family = sa_family_t(AF_INET)
-    binary.sin_port = port.bigEndian
-    guard inet_pton(AF_INET, address, &binary.sin_addr) == 1 else {
-      close(fd)
-      throw Fault.badRequest("'\(address)' is not an IPv4 or IPv6 address")
-    }
-    return withUnsafePointer(to: &binary) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+  /// A socket of the address's family with `flags`, handed to `body` with the address as the kernel wants it. When `body`
+  /// does not answer 0 the socket is closed and its errno returned.
+  private static func open(
+    _ address: String, _ port: UInt16, flags: CInt,
+    _ body: (CInt, UnsafePointer<sockaddr>, socklen_t) -> CInt
+  ) throws -> (fd: CInt, reason: CInt) {
+    let isV6 = address.contains(":")
+    var (v4, v6) = (sockaddr_in(), sockaddr_in6())
+    (v4.sin_family, v4.sin_port) = (sa_family_t(AF_INET), port.bigEndian)
+    (v6.sin6_family, v6.sin6_port) = (sa_family_t(AF_INET6), port.bigEndian)
+    let isAddress =
+      isV6 ? inet_pton(AF_INET6, address, &v6.sin6_addr) == 1 : inet_pton(AF_INET, address, &v4.sin_addr) == 1
+    guard isAddress else { throw Fault.badRequest("'\(address)' is not an IPv4 or IPv6 address") }
+    let fd = socket(isV6 ? AF_INET6 : AF_INET, CInt(SOCK_STREAM.rawValue) | O_CLOEXEC | flags, 0)
+    if fd < 0 { throw HostError.last("a socket could not be made") }
+    func hand<Address>(_ binary: inout Address) -> CInt {
+      withUnsafePointer(to: &binary) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          body(fd, $0, socklen_t(MemoryLayout<Address>.size))
+        }
       }
     }
-  }
-
-  private static func bindV6(_ fd: CInt, _ address: String, _ port: UInt16) throws -> CInt {
-    var binary = sockaddr_in6()
-    binary.sin6_family = sa_family_t(AF_INET6)
-    binary.sin6_port = port.bigEndian
-    guard inet_pton(AF_INET6, address, &binary.sin6_addr) == 1 else {
-      close(fd)
-      throw Fault.badRequest("'\(address)' is not an IPv4 or IPv6 address")
-    }
-    return withUnsafePointer(to: &binary) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(fd, $0, socklen_t(MemoryLayout<sockaddr_in6>.size))
-      }
-    }
+    let status = isV6 ? hand(&v6) : hand(&v4)
+    guard status != 0 else { return (fd, 0) }
+    let reason = errno
+    close(fd)
+    return (-1, reason)
   }
 }

@@ -1,0 +1,90 @@
+import Kit
+import Store
+
+/// A volume as Compute sees it when it boots from it or attaches it.
+public struct VolumeSummary: Sendable, Equatable {
+  public var id: String
+  public var name: String
+  /// `available`, `in-use`, `reserved` …
+  public var status: String
+  public var sizeGB: Int
+  public var isBootable: Bool
+  public var isMultiattach: Bool
+  public var projectID: String
+  public var zone: String
+  /// Properties of the image that it was made from, such as `hw_disk_bus`, `kernel_id`.
+  public var imageMetadata: [String: String]
+
+  public init(
+    id: String, name: String, status: String, sizeGB: Int, isBootable: Bool, isMultiattach: Bool, projectID: String,
+    zone: String, imageMetadata: [String: String]
+  ) {
+    (self.id, self.name, self.status, self.sizeGB) = (id, name, status, sizeGB)
+    (self.isBootable, self.isMultiattach, self.projectID) = (isBootable, isMultiattach, projectID)
+    (self.zone, self.imageMetadata) = (zone, imageMetadata)
+  }
+}
+
+/// How a node opens a volume: a file on this node, with what QEMU needs to know of it.
+public struct VolumeConnection: Sendable, Codable, Equatable {
+  /// Absolute path of the file.
+  public var path: String
+  /// `raw` or `qcow2`.
+  public var format: String
+  public var isReadOnly: Bool
+  /// Limits that QEMU enforces, by QEMU's own names: `iops-total`, `bps-read` …
+  public var limits: [String: Int]
+  /// For a LUKS volume: the file, readable by root only, with its passphrase.
+  public var secretPath: String?
+
+  public init(path: String, format: String, isReadOnly: Bool, limits: [String: Int] = [:], secretPath: String? = nil) {
+    (self.path, self.format, self.isReadOnly) = (path, format, isReadOnly)
+    (self.limits, self.secretPath) = (limits, secretPath)
+  }
+}
+
+/// What a new volume is made from.
+public enum VolumeSource: Sendable, Codable, Equatable {
+  case blank
+  case image(String)
+  case snapshot(String)
+  case volume(String)
+}
+
+/// What Compute needs of Block Storage. Calls with a transaction commit or roll back with Compute's own rows.
+public protocol VolumeAttaching: Sendable {
+  /// The volume, if the caller may see it.
+  func volume(_ id: String, visibleTo auth: AuthContext, tx: any Transaction) throws -> VolumeSummary?
+  /// The volume whoever asks, for workflows that run after the check.
+  func volume(_ id: String, tx: any Transaction) throws -> VolumeSummary?
+  /// A snapshot's size in GB and volume, if the caller may see it.
+  func snapshot(_ id: String, visibleTo auth: AuthContext, tx: any Transaction) throws -> (
+    sizeGB: Int, volumeID: String
+  )?
+  /// Makes a volume for a server (block device mapping) and enqueues its creation. Throws quota and input faults.
+  func create(
+    sizeGB: Int?, source: VolumeSource, type: String?, name: String, zone: String, auth: AuthContext, requestID: String,
+    tx: any Transaction
+  ) throws -> String
+  /// Returns when the volume is `available` (or reserved for this server); throws a fault that explains when it cannot be.
+  func waitReady(_ id: String) async throws
+  /// Reserves a volume for a server: an attachment without a connection. Throws a 400 fault when it is not attachable.
+  /// Idempotent per server. Returns the attachment's id.
+  func reserve(_ id: String, serverID: String, tx: any Transaction) throws -> String
+  /// Opens the volume on this node for the attachment.
+  func connect(attachmentID: String, host: String, mountpoint: String) async throws -> VolumeConnection
+  /// The attachment is in use by the guest: the volume is `in-use`.
+  func complete(attachmentID: String, tx: any Transaction) throws
+  /// Ends an attachment; one that is gone is ended already.
+  func release(attachmentID: String, tx: any Transaction) throws
+  /// Deletes a volume that a server made with `delete_on_termination`; one that is gone is deleted already.
+  func delete(_ id: String, requestID: String, tx: any Transaction) throws
+}
+
+/// What Block Storage needs of Compute for volumes in use.
+public protocol VolumeUsers: Sendable {
+  /// Tells a running guest that its volume has grown.
+  func volumeGrew(_ volumeID: String, serverID: String) async throws
+  /// Copies a consistent view of an attached volume's file while the guest runs, for snapshots and backups.
+  func copyVolume(_ volumeID: String, serverID: String, to path: String) async throws
+}

@@ -51,6 +51,8 @@ public struct ListRequest: Sendable {
   public var marker: String?
   /// Network's page_reverse: the page before the marker.
   public var isReversed = false
+  /// Rows that are skipped behind the marker, for services whose API has `offset`.
+  public var offset = 0
   public var sort: [(column: ListColumn, isAscending: Bool)] = []
   public var conditions: [SQL] = []
 }
@@ -167,10 +169,10 @@ public struct ListSpec: Sendable {
     var sql: SQL = "SELECT \(select) FROM \(raw: table)"
     if !all.isEmpty { sql = "\(sql) WHERE \(SQL.join(all.map { "(\($0))" }, " AND "))" }
     sql = "\(sql) ORDER BY \(raw: order.joined(separator: ", "))"
-    guard let limit = request.limit else {
+    guard let limit = request.limit ?? (request.offset > 0 ? Int(Int32.max) : nil) else {
       return ListPage(rows: try tx.query(sql), hasNext: false, hasPrevious: request.marker != nil)
     }
-    var rows = try tx.query("\(sql) LIMIT \(limit + 1)")
+    var rows = try tx.query("\(sql) LIMIT \(limit + 1) OFFSET \(request.offset)")
     let hasMore = rows.count > limit
     if hasMore { rows.removeLast() }
     return request.isReversed

@@ -75,16 +75,28 @@ public protocol VolumeAttaching: Sendable {
   func connect(attachmentID: String, host: String, mountpoint: String) async throws -> VolumeConnection
   /// The attachment is in use by the guest: the volume is `in-use`.
   func complete(attachmentID: String, tx: any Transaction) throws
+  /// The volume shows `detaching` until `release`, or until `keepAttached` because the guest did not let go of it.
+  func beginDetaching(attachmentID: String, tx: any Transaction) throws
+  /// Takes `beginDetaching` back.
+  func keepAttached(attachmentID: String, tx: any Transaction) throws
   /// Ends an attachment; one that is gone is ended already.
   func release(attachmentID: String, tx: any Transaction) throws
   /// Deletes a volume that a server made with `delete_on_termination`; one that is gone is deleted already.
   func delete(_ id: String, requestID: String, tx: any Transaction) throws
 }
 
+extension VolumeAttaching {
+  public func beginDetaching(attachmentID: String, tx: any Transaction) throws {}
+  public func keepAttached(attachmentID: String, tx: any Transaction) throws {}
+}
+
 /// What Block Storage needs of Compute for volumes in use.
 public protocol VolumeUsers: Sendable {
-  /// Tells a running guest that its volume has grown.
-  func volumeGrew(_ volumeID: String, serverID: String) async throws
-  /// Copies a consistent view of an attached volume's file while the guest runs, for snapshots and backups.
+  /// Grows the file of an attached volume to `sizeBytes` and tells the guest (QMP `block_resize`). Growing again to the
+  /// same size is done already.
+  func volumeGrew(_ volumeID: String, serverID: String, sizeBytes: Int) async throws
+  /// Copies a consistent view of an attached volume's disk into `path`, an empty qcow2 file of the volume's size that
+  /// exists and has no backing file, while the guest runs (QMP `blockdev-backup`): for snapshots, backups and clones. It
+  /// returns when the copy is complete; a call after a crash gets a fresh empty file.
   func copyVolume(_ volumeID: String, serverID: String, to path: String) async throws
 }

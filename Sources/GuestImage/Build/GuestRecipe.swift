@@ -5,10 +5,10 @@ import Kit
 /// Turns unpacked packages and our own files into a kernel, an initial RAM disk and a disk.
 struct GuestRecipe: Sendable {
   static let rootLabel = "guest-root"
-  /// The last console is the system's. The timer check and the watchdog misfire when an emulated processor waits for its
+  /// The last console is the system's. The timer check and the watchdogs misfire when an emulated processor waits for its
   /// turn; the processor's random numbers save a guest without a disk's noise from waiting for keys.
   static let kernelArguments =
-    "console=tty1 console=ttyS0,115200n8 no_timer_check nowatchdog random.trust_cpu=on panic=10"
+    "console=tty1 console=ttyS0,115200n8 no_timer_check nowatchdog tsc=nowatchdog random.trust_cpu=on panic=10"
 
   let source: DebianTree
   let work: String

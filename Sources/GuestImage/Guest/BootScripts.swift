@@ -102,6 +102,8 @@ enum BootScripts {
     done
     dropbear -R
     echo "guest: SSH answers after $(cut -d' ' -f1 /proc/uptime) s at $(ip -o addr show scope global | awk '{ print $4 }' | tr '\n' ' ')"
+    # From here on only the kernel's errors come between what a person types.
+    dmesg -n 4
     guest-late >/dev/null 2>&1 &
 
     """#

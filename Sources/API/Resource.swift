@@ -70,6 +70,8 @@ public struct Resource: Sendable {
   /// Whether rows carry `revision_number`, raised at each change.
   public let hasRevision: Bool
   public var hooks: ResourceHooks
+  /// Places of the fields by name and by second name.
+  private let index: [String: Int]
 
   public init(
     name: String, collection: String, path: String, table: String, fields: [Field], policies: [Verb: Policy],
@@ -83,9 +85,12 @@ public struct Resource: Sendable {
     (self.style, self.defaultSort, self.updateMethod) = (style, defaultSort, updateMethod)
     (self.hasBulkCreate, self.hasRevision, self.makeID) = (hasBulkCreate, hasRevision, makeID)
     (self.quota, self.hooks) = (quota, hooks)
+    index = Dictionary(
+      fields.enumerated().flatMap { at, field in [field.name, field.alias].compactMap { $0.map { ($0, at) } } }
+    ) { first, _ in first }
   }
 
-  public func field(_ name: String) -> Field? { fields.first { $0.name == name || $0.alias == name } }
+  public func field(_ name: String) -> Field? { index[name].map { fields[$0] } }
 
   public var list: ListSpec {
     ListSpec(
@@ -109,17 +114,17 @@ public struct Resource: Sendable {
   /// What the caller sees of a row's values.
   public func view(_ values: JSONObject, for auth: AuthContext, only: Set<String> = []) -> JSONObject {
     var view = JSONObject()
-    var hidden: Set<String> = []
+    // Values come in the fields' order but for a few: look at the next one first.
+    var next = 0
     for field in fields {
-      if field.isHidden || field.readRule.map({ !$0.allows(auth) }) == true {
-        hidden.insert(field.name)
-        continue
-      }
-      guard let value = values[field.name] else { continue }
+      let isNext = next < values.count && values.members[next].key == field.name
+      defer { if isNext { next += 1 } }
+      if field.isHidden || field.readRule.map({ !$0.allows(auth) }) == true { continue }
+      guard let value = isNext ? values.members[next].value : values[field.name] else { continue }
       if only.isEmpty || only.contains(field.name) { view.append(field.name, value) }
       if let alias = field.alias, only.isEmpty || only.contains(alias) { view.append(alias, value) }
     }
-    for member in values where field(member.key) == nil && (only.isEmpty || only.contains(member.key)) {
+    for member in values where index[member.key] == nil && (only.isEmpty || only.contains(member.key)) {
       view.append(member.key, member.value)
     }
     return view

@@ -27,7 +27,7 @@ public final class NetworkService: PortBinding, SecurityGroupProxying, Sendable 
     let reconciler = Reconciler(name: "network wiring", interval: .seconds(30), log: log) { try await node.pass() }
     let model = NetworkModel(
       database: database, clock: clock, log: log, projects: projects, settings: settings,
-      nudge: { [nudger = Nudger(reconciler)] in nudger.nudge() })
+      nudge: { [nudger = Nudger(reconciler, after: { node.gathering })] in nudger.nudge() })
     (self.node, self.reconciler, self.model) = (node, reconciler, model)
     api = ServiceAPI(name: "network", errors: .network, routes: model.routes, normalize: Self.normalize)
   }
@@ -116,15 +116,20 @@ extension NetworkModel {
   }
 }
 
-/// Wakes an actor from code that cannot wait, with one task however many calls come before it runs.
+/// Asks for a pass from code that cannot wait: one for all changes that gather in a while.
 private final class Nudger: Sendable {
   private let stream: AsyncStream<Void>.Continuation
   private let task: Task<Void, Never>
 
-  init(_ reconciler: Reconciler) {
+  init(_ reconciler: Reconciler, after gathering: @escaping @Sendable () -> Duration) {
     let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     self.stream = continuation
-    task = Task<Void, Never> { for await _ in stream { await reconciler.nudge() } }
+    task = Task<Void, Never> {
+      for await _ in stream {
+        try? await Task.sleep(for: gathering())
+        await reconciler.nudge()
+      }
+    }
   }
   func nudge() { stream.yield() }
   deinit {

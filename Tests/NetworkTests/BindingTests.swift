@@ -129,7 +129,7 @@ struct BindingTests {
         groupProjectID: nil)
       let made = try service.createRule(rule, remoteGroupID: nil, auth: auth, tx: tx)
       #expect(made.cidr == "10.0.0.0/8" && made.fromPort == 22)
-      let names = try service.securityGroups(allProjects: false, auth: auth, tx: tx).map(\.name)
+      let names = try service.securityGroups(allProjects: false, auth: auth, tx: tx).map(\.name).sorted()
       #expect(names == ["default", "web"])
       return try service.updateSecurityGroup(group.id, name: "www", description: "e", auth: auth, tx: tx)
     }

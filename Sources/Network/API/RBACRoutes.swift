@@ -15,9 +15,6 @@ extension NetworkModel {
       }
       try refuseWildcard(values.text("target_tenant"), object: object, verb: "create", context)
       try refuseDuplicatePolicy(values, context.tx)
-      if values.text("action") == RBACPolicies.external, !context.auth.isAdmin, !object.flag("is_external") {
-        throw Fault.disallowed("create_rbac_policy")
-      }
     }
     hooks.created = { values, context in try policyChanged(values, context) }
     hooks.updating = { old, changes, context in
@@ -35,21 +32,21 @@ extension NetworkModel {
     return routes(RBACPolicies.resource, hooks)
   }
 
-  /// The shared resource: the caller's own, or any for administrators. Else 404, as if it did not exist.
+  /// The shared resource: the caller's own, or any for administrators. One that it only sees is a 400, as upstream's.
   private func sharedObject(_ policy: JSONObject, _ context: ResourceContext) throws -> JSONObject {
     let type = policy.text("object_type")
     let id = policy.text("object_id")
     let table = RBACPolicies.tables[type]?.table ?? "network"
-    let external: SQL = type == "network" ? "is_external" : "0"
-    let row = try context.tx.first(
-      "SELECT id, project_id, \(external) AS is_external FROM \(raw: table) WHERE id = \(id)")
-    guard let row, context.auth.isAdmin || row.text("project_id") == context.auth.projectID else {
-      let title = type.split(separator: "_").joined(separator: " ")
-      throw Fault.notFound("\(title) \(id) could not be found.", kind: row == nil ? "NotFound" : "PolicyNotAuthorized")
+    let (auth, visible) = (context.auth, RBACPolicies.visible(type, to: context.auth.projectID))
+    let row = try context.tx.first("SELECT project_id, \(visible) AS is_visible FROM \(raw: table) WHERE id = \(id)")
+    if let row, auth.isAdmin || row.text("project_id") == auth.projectID {
+      return ["id": .string(id), "project_id": .string(row.text("project_id"))]
     }
-    return [
-      "id": .string(id), "project_id": .string(row.text("project_id")), "is_external": .bool(row.bool("is_external")),
-    ]
+    if let row, row.bool("is_visible") {
+      throw Fault.invalidInput("Only admins can manipulate policies on \(type)s they do not own")
+    }
+    let title = type.split(separator: "_").joined(separator: " ")
+    throw Fault.notFound("The \(title) \(id) could not be found.", kind: "NotFound")
   }
 
   private func refuseWildcard(_ target: String, object: JSONObject, verb: String, _ context: ResourceContext)
@@ -92,6 +89,12 @@ extension NetworkModel {
       """)
     let others = Set(rows.map { $0.text("target_tenant") }).union(target.map { [$0] } ?? [])
     if others.contains("*") { return }
+    let isDefault = try context.tx.first("SELECT 1 AS one FROM network WHERE id = \(id) AND is_default = 1") != nil
+    if old == "*", policy.text("action") == RBACPolicies.external, isDefault {
+      throw Fault.conflict(
+        "RBAC policy on object \(id) cannot be removed because it makes the default external network.",
+        kind: "RbacPolicyInUse")
+    }
     let lost = users.subtracting(others).filter { old == "*" || $0 == old }
     if !lost.isEmpty {
       throw Fault.conflict(

@@ -10,7 +10,7 @@ enum RBACPolicies {
       Standard.id, Standard.owner,
       Field("object_type", .custom(objectType), create: .required, update: false),
       Field("object_id", .uuid, create: .required, update: false),
-      Field("target_tenant", .custom(target), create: .required, alias: "target_project"),
+      Field("target_tenant", .custom(target), create: .required),
       Field("action", .text(1...255), create: .required, update: false),
     ],
     policies: Standard.policies("rbac_policy"), notFoundKind: "RbacPolicyNotFound", title: "RBAC policy",

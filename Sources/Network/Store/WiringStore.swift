@@ -15,6 +15,7 @@ struct Wiring {
   private let routers: [Row]
   private let floating: [String: [Row]]
   private let excluded: Set<String>
+  private let members: [String: [String]]
 
   init(host: String, dnsDomain: String, tx: any Transaction) throws {
     (self.host, self.dnsDomain) = (host, dnsDomain)
@@ -22,16 +23,38 @@ struct Wiring {
     subnets = Dictionary(
       grouping: try tx.query("SELECT * FROM network_subnet ORDER BY created_at, id")
     ) { $0.text("network_id") }
-    ports = try tx.query("SELECT * FROM network_port ORDER BY created_at, ordinal, id")
+    // Ports that nobody has plugged in cost nothing here; those that look alive are looked at for their status.
+    let mine: SQL = "p.binding_host_id = \(host) OR p.device_owner LIKE 'network:%' OR p.status = 'ACTIVE'"
+    ports = try tx.query("SELECT * FROM network_port p WHERE \(mine) ORDER BY created_at, ordinal, id")
     var byPort: [String: [FixedAddress]] = [:]
-    for row in try tx.query("SELECT port_id, subnet_id, address FROM network_allocation ORDER BY ordinal, address") {
+    let fixed = try tx.query(
+      """
+      SELECT a.port_id, a.subnet_id, a.address FROM network_allocation a JOIN network_port p ON p.id = a.port_id
+      WHERE \(mine) ORDER BY a.ordinal, a.address
+      """)
+    for row in fixed {
       byPort[row.text("port_id"), default: []].append(
         FixedAddress(subnetID: row.text("subnet_id"), address: row.text("address")))
     }
     addresses = byPort
-    groups = Dictionary(grouping: try tx.query("SELECT * FROM network_port_group ORDER BY security_group_id")) {
-      $0.text("port_id")
-    }.mapValues { $0.map { $0.text("security_group_id") } }
+    groups = Dictionary(
+      grouping: try tx.query(
+        """
+        SELECT g.port_id, g.security_group_id FROM network_port_group g JOIN network_port p ON p.id = g.port_id
+        WHERE \(mine) ORDER BY g.security_group_id
+        """)
+    ) { $0.text("port_id") }.mapValues { $0.map { $0.text("security_group_id") } }
+    members = Dictionary(
+      grouping: try tx.query(
+        """
+        SELECT g.security_group_id, a.address FROM network_port_group g
+        JOIN network_allocation a ON a.port_id = g.port_id WHERE g.security_group_id IN
+          (SELECT r.remote_group_id FROM network_security_rule r JOIN network_port_group u
+            ON u.security_group_id = r.security_group_id JOIN network_port p ON p.id = u.port_id
+            WHERE p.binding_host_id = \(host))
+        ORDER BY a.address
+        """)
+    ) { $0.text("security_group_id") }.mapValues { $0.map { $0.text("address") } }
     rules = try tx.query("SELECT * FROM network_security_rule ORDER BY created_at, id")
     routers = try tx.query("SELECT id, admin_state_up, enable_snat, routes FROM network_router ORDER BY id")
     floating = Dictionary(
@@ -135,20 +158,10 @@ struct Wiring {
   private func groupWirings(used: Set<String>) -> [SecurityGroupWiring] {
     let byGroup = Dictionary(grouping: rules) { $0.text("security_group_id") }
     let remote = used.flatMap { byGroup[$0] ?? [] }.compactMap { $0.optionalText("remote_group_id") }
-    let needed = Set(remote)
-    var members: [String: [String]] = [:]
-    if !needed.isEmpty {
-      for port in ports {
-        let id = port.text("id")
-        for group in groups[id] ?? [] where needed.contains(group) {
-          members[group, default: []] += (addresses[id] ?? []).map(\.address)
-        }
-      }
-    }
-    return used.union(needed).sorted().map { id in
+    return used.union(remote).sorted().map { id in
       SecurityGroupWiring(
         id: id, rules: used.contains(id) ? (byGroup[id] ?? []).map(Self.rule) : [],
-        memberAddresses: (members[id] ?? []).sorted())
+        memberAddresses: members[id] ?? [])
     }
   }
 

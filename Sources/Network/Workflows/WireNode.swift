@@ -17,8 +17,13 @@ final class WireNode: Sendable {
     var applied: NetworkState?
     var failures: [String: String] = [:]
     var heartbeat: Timestamp?
+    /// When the data plane was last asked, and how long the last pass took.
+    var appliedAt: ContinuousClock.Instant?
+    var took = Duration.zero
   }
   private let memory = Mutex(Memory())
+  /// The data plane is asked again after this long even when nothing has changed, to repair what others broke.
+  private static let repairEvery = Duration.seconds(25)
   /// Between two heartbeats of the agents.
   private static let heartbeatEvery = Duration.seconds(25)
 
@@ -30,8 +35,13 @@ final class WireNode: Sendable {
   /// What could not be wired in the last pass, by the resource's id.
   var failures: [String: String] { memory.withLock { $0.failures } }
 
+  /// How long changes may gather before a pass: however many there are, passes take a fifth of the time at most.
+  var gathering: Duration { memory.withLock { max(.milliseconds(20), $0.took * 4) } }
+
   /// One pass. The desired state is complete, so one that was missed is made up for by the next.
   func pass() async throws {
+    let started = ContinuousClock.now
+    defer { memory.withLock { $0.took = ContinuousClock.now - started } }
     if !memory.withLock({ $0.isStarted }) {
       try await dataplane.start()
       memory.withLock { $0.isStarted = true }
@@ -41,15 +51,28 @@ final class WireNode: Sendable {
       UncheckedWiring(value: try Wiring(host: host, dnsDomain: domain, tx: tx))
     }.value
     let state = wiring.state
+    let report = try await apply(state)
+    try await record(wiring.statusChanges(state, report), state)
+  }
+
+  private func apply(_ state: NetworkState) async throws -> NetworkApplyReport {
+    let isDone = memory.withLock { memory in
+      guard let at = memory.appliedAt, memory.failures.isEmpty, memory.applied == state else { return false }
+      return ContinuousClock.now - at < Self.repairEvery
+    }
+    if isDone { return NetworkApplyReport() }
     let report = try await dataplane.apply(state)
     let old = memory.withLock { memory in
-      defer { (memory.applied, memory.failures) = (state, report.failures) }
+      defer {
+        (memory.applied, memory.failures) = (state, report.failures)
+        memory.appliedAt = ContinuousClock.now
+      }
       return memory.failures
     }
     for (id, reason) in report.failures.sorted(by: { $0.key < $1.key }) where old[id] != reason {
       log.error("\(id) cannot be wired: \(reason)")
     }
-    try await record(wiring.statusChanges(state, report), state)
+    return report
   }
 
   private func record(_ changes: [(table: String, id: String, status: String)], _ state: NetworkState) async throws {

@@ -7,10 +7,9 @@ public actor Reconciler {
   private let interval: Duration
   private let log: Log
   private let work: @Sendable () async throws -> Void
-  private var isRunning = false
+  private nonisolated let bell = Bell()
+  private var hasEnded = false
   private var waiting: [CheckedContinuation<Void, any Error>] = []
-  private var wakeUp: CheckedContinuation<Void, Never>?
-  private var isNudged = false
 
   public init(name: String, interval: Duration, log: Log, work: @escaping @Sendable () async throws -> Void) {
     (self.name, self.interval, self.log, self.work) = (name, interval, log, work)
@@ -18,6 +17,7 @@ public actor Reconciler {
 
   /// Returns when a pass that began after this call has ended; throws what that pass threw. Many callers share a pass.
   public func pass() async throws {
+    if hasEnded { throw CancellationError() }
     try await withCheckedThrowingContinuation { continuation in
       waiting.append(continuation)
       nudge()
@@ -25,16 +25,12 @@ public actor Reconciler {
   }
 
   /// Asks for a pass soon.
-  public func nudge() {
-    isNudged = true
-    wakeUp?.resume()
-    wakeUp = nil
-  }
+  public nonisolated func nudge() { bell.ring() }
 
   /// Passes until the task is cancelled.
   public func run() async {
     while !Task.isCancelled {
-      isNudged = false
+      bell.reset()
       let served = waiting
       waiting = []
       do {
@@ -44,23 +40,10 @@ public actor Reconciler {
         if !Task.isCancelled { log.error("\(name): \(error)") }
         for continuation in served { continuation.resume(throwing: error) }
       }
-      await rest()
+      await bell.wait(atMost: interval)
     }
+    hasEnded = true
     for continuation in waiting { continuation.resume(throwing: CancellationError()) }
     waiting = []
-  }
-
-  private func rest() async {
-    guard !isNudged, !Task.isCancelled else { return }
-    let timer = Task { [interval] in
-      try? await Task.sleep(for: interval)
-      self.nudge()
-    }
-    await withTaskCancellationHandler {
-      await withCheckedContinuation { wakeUp = $0 }
-    } onCancel: {
-      timer.cancel()
-    }
-    timer.cancel()
   }
 }

@@ -18,8 +18,6 @@ public final class WorkflowEngine: Sendable {
   struct State {
     var definitions: [String: WorkflowDefinition] = [:]
     var running: [Int: Task<Void, Never>] = [:]
-    var wakeUp: CheckedContinuation<Void, Never>?
-    var isNudged = false
     var waiters: [Int: [CheckedContinuation<Void, Never>]] = [:]
   }
 
@@ -76,14 +74,8 @@ public final class WorkflowEngine: Sendable {
   }
 
   /// Looks for work now instead of at the next poll.
-  public func nudge() {
-    let waiting = state.withLock { state -> CheckedContinuation<Void, Never>? in
-      state.isNudged = true
-      defer { state.wakeUp = nil }
-      return state.wakeUp
-    }
-    waiting?.resume()
-  }
+  public func nudge() { bell.ring() }
+  private let bell = Bell()
 
   private func cancelRunning(subject: String) {
     // The flag in the row is the truth; cancelling the task only makes a waiting step end at once.
@@ -111,7 +103,7 @@ public final class WorkflowEngine: Sendable {
           log.error("cannot look for jobs: \(error); next try in 1 s")
           pause = .seconds(1)
         }
-        if pause > .zero { await sleep(pause) }
+        if pause > .zero { await bell.wait(atMost: pause) }
       }
       for task in state.withLock({ $0.running.values }) { task.cancel() }
       group.cancelAll()
@@ -120,7 +112,7 @@ public final class WorkflowEngine: Sendable {
 
   /// Leases what is runnable and starts it; true when there was something.
   private func startRunnable(in group: inout TaskGroup<Void>) async throws -> Bool {
-    state.withLock { $0.isNudged = false }
+    bell.reset()
     let free = Self.concurrencyMax - state.withLock { $0.running.count }
     guard free > 0 else { return false }
     let jobs = try await leaseRunnable(limit: free)
@@ -166,27 +158,6 @@ public final class WorkflowEngine: Sendable {
     guard let next = try await database.read({ try JobStore.nextRun(tx: $0) }) else { return .seconds(2) }
     // A job whose time has come and that is not runnable waits for another of its subject: that one's end nudges.
     return next > now ? min(max(next - now, .milliseconds(5)), .seconds(2)) : .milliseconds(250)
-  }
-
-  /// Sleeps until nudged, at most `duration`.
-  private func sleep(_ duration: Duration) async {
-    let timer = Task {
-      try? await Task.sleep(for: duration)
-      self.nudge()
-    }
-    await withTaskCancellationHandler {
-      await withCheckedContinuation { continuation in
-        let now = state.withLock { state -> Bool in
-          if state.isNudged || Task.isCancelled { return true }
-          state.wakeUp = continuation
-          return false
-        }
-        if now { continuation.resume() }
-      }
-    } onCancel: {
-      nudge()
-    }
-    timer.cancel()
   }
 
   private func renewLeases() async {

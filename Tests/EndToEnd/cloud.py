@@ -51,7 +51,7 @@ class Cloud:
     def __init__(self, fake=False, settings=()):
         self.folder = tempfile.mkdtemp(prefix="martlet-e2e-")
         self.state = self.folder + "/state"
-        self.offset = random.randrange(20_000, 40_000, 100)
+        self.offset = random.randrange(11_000, 22_000, 100)  # below the ephemeral ports
         self.fake = fake
         self.settings = list(settings)
         self.name = f"martlet{self.offset}"

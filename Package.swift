@@ -69,8 +69,7 @@ let command: [Target] = [
   library(
     "Cloud",
     service + [
-      "Host", "GuestImage", "Identity", "Image", "Placement", "Network", "Compute", "BlockStorage",
-      "Dashboard", "ComputeNode", "NetworkNode",
+      "Host", "GuestImage", "Identity", "Image", "Placement", "Network", "Compute", "ComputeNode", "NetworkNode",
     ] + nio),
   .executableTarget(
     name: "martlet",

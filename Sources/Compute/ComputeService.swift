@@ -56,6 +56,7 @@ public final class ComputeService: MetadataAnswering, Sendable {
     routes += InterfaceRoutes.routes(service)
     routes += InstanceActionRoutes.routes(service)
     routes += ConsoleRoutes.routes(service)
+    routes += ServerMigrationRoutes.routes(service)
     return routes
   }
 

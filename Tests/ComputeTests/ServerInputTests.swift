@@ -108,7 +108,7 @@ struct ServerInputTests {
         func send(_ server: String, _ token: String) async throws -> ServerWorld.Answer {
           let path = route.pattern.replacing("{server_id}", with: server).replacing("{key}", with: "k")
             .replacing("{tag}", with: "t").replacing("{port_id}", with: "p").replacing("{request_id}", with: "r")
-            .replacing("{network_label}", with: "n")
+            .replacing("{network_label}", with: "n").replacing("{migration_id}", with: "1")
           return try await world.send(route.method, path, body, as: token, version: version.description)
         }
         let name = "\(route.method) \(route.pattern) \(route.action ?? "") \(version)"
@@ -172,6 +172,9 @@ struct ServerInputTests {
       "addFixedIp": ["networkId": "x"], "removeFixedIp": ["address": "10.0.0.1"], "createImage": ["name": "x"],
       "os-getConsoleOutput": [:], "os-getVNCConsole": ["type": "novnc"], "os-getSPICEConsole": ["type": "spice-html5"],
       "os-getSerialConsole": ["type": "serial"],
+      "os-migrateLive": version < Microversion(2, 25)
+        ? ["host": .null, "block_migration": true, "disk_over_commit": false]
+        : ["host": .null, "block_migration": "auto"],
     ]
     if let action = route.action { return .object([action: values[action] ?? .null]) }
     switch (route.method, route.pattern.split(separator: "/").last) {

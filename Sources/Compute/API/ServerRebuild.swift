@@ -90,7 +90,10 @@ enum ServerResize {
         projectID: server.projectID, tx: tx)
       if let disk = wish["OS-DCF:diskConfig"]?.string { server.hasAutoDisk = disk == "AUTO" }
       server.newFlavor = flavor
-      return ["wasStopped": .bool(server.state == .stopped)]
+      return [
+        "wasStopped": .bool(server.state == .stopped), "migration": .string(UUIDText.make()),
+        "oldFlavor": .string(server.flavor.id), "newFlavor": .string(flavor.id),
+      ]
     }
     return .empty(202)
   }

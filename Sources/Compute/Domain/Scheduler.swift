@@ -87,12 +87,12 @@ enum Scheduler {
   }
 
   /// The fault that names, host by host, what was asked and what was there.
-  static func noValidHost(_ rejections: [Rejection], hosts: Int) -> Fault {
+  static func noValidHost(_ rejections: [Rejection], hosts: Int, status: Int = 500) -> Fault {
     let shown = rejections.prefix(20).map { "\($0.host): \($0.requirement) asked \($0.asked), had \($0.had)" }
     var reason = hosts == 0 ? "No host has reported yet." : shown.joined(separator: "; ") + "."
     if rejections.count > shown.count { reason += " And \(rejections.count - shown.count) more reasons." }
     return Fault(
-      500, kind: "NoValidHost", "No valid host was found. \(reason)",
+      status, kind: "NoValidHost", "No valid host was found. \(reason)",
       explanation: .array(
         rejections.map {
           [

@@ -64,6 +64,8 @@ struct ServerRule: Sendable {
   static let resume = ServerRule("resume", [.suspended])
   static let rebuild = ServerRule("rebuild", [.active, .stopped, .error])
   static let resize = ServerRule("resize", [.active, .stopped])
+  static let migrate = ServerRule("migrate", [.active, .stopped])
+  static let migrateLive = ServerRule("os-migrateLive", [.active, .paused])
   static let confirmResize = ServerRule("confirmResize", [.resized])
   static let revertResize = ServerRule("revertResize", [.resized])
   static let createImage = ServerRule(

@@ -78,11 +78,14 @@ public final class IdentityService: TokenVerifying, ProjectDirectory, Sendable {
   /// The books as they are now.
   var books: Snapshot { snapshot.withLock { $0 } }
 
+  /// Reads everything again, in the order of the writes.
   private func reload() async throws {
-    let update = try await database.read { try SnapshotStore.read([.everything], tx: $0) }
-    snapshot.withLock {
-      update(&$0)
-      $0.generation += 1
+    try await database.write { [self] tx in
+      let update = try SnapshotStore.read([.everything], tx: tx)
+      snapshot.withLock {
+        update(&$0)
+        $0.generation += 1
+      }
     }
   }
 

@@ -40,14 +40,12 @@ struct IdentityAPITests {
       let path = Self.fill(route.pattern, with: IdentityHarness.id("member"))
       for value in Self.badValues {
         await expectNo5xx(cloud, route, path, value)
-        for key in Self.key(route) {
-          await expectNo5xx(cloud, route, path, .object([key: value]))
-          await expectNo5xx(cloud, route, path, .object([key: .array([value])]))
-        }
+        for key in Self.key(route) { await expectNo5xx(cloud, route, path, .object([key: value])) }
+        await expectNo5xx(cloud, route, path, .object([Self.key(route)[1]: .array([value])]))
       }
       for (index, field) in Self.fields.enumerated() {
         // A few of the values for every field, another few for the next.
-        for offset in stride(from: index % 4, to: Self.badValues.count, by: 4) {
+        for offset in stride(from: index % 7, to: Self.badValues.count, by: 7) {
           let value = Self.badValues[offset]
           let inside: JSONValue = .object([field: value, "name": "n", "type": "t"])
           await expectNo5xx(cloud, route, path, .object([Self.key(route)[0]: inside, Self.key(route)[1]: [inside]]))

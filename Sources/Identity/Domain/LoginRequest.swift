@@ -151,7 +151,7 @@ struct LoginRequest: Sendable {
 extension Snapshot {
   /// A domain that is named by id or name.
   func domain(id: String?, name: String?) -> Project? {
-    if let name, !name.isEmpty { return projects.values.first { $0.isDomain && $0.name == name } }
+    if let name, !name.isEmpty { return projectIDs[NameKey(domainID: "", name: name)].flatMap { domain($0) } }
     return id.flatMap { domain($0) }
   }
   func user(_ reference: LoginRequest.Reference) -> User? {

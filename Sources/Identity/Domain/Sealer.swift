@@ -57,17 +57,14 @@ struct Sealer: Sendable {
     guard let key = keys[newest] else { throw Fault.internal("there is no key to seal with") }
     let header = [Self.version, newest]
     let box = try AES.GCM.seal(bytes, using: key, authenticating: context(header))
-    return header + Array(box.nonce) + Array(box.ciphertext) + Array(box.tag)
+    guard let combined = box.combined else { throw Fault.internal("the sealed box has an unusual nonce") }
+    return header + Array(combined)
   }
 
   /// What was sealed; nil for anything that was not, or that has been changed.
   func open(_ sealed: [UInt8]) -> [UInt8]? {
-    let body = sealed.dropFirst(Self.headerBytes)
-    guard body.count >= Self.nonceBytes + Self.tagBytes, sealed[0] == Self.version, let key = keys[sealed[1]],
-      let nonce = try? AES.GCM.Nonce(data: body.prefix(Self.nonceBytes)),
-      let box = try? AES.GCM.SealedBox(
-        nonce: nonce, ciphertext: body.dropFirst(Self.nonceBytes).dropLast(Self.tagBytes),
-        tag: body.suffix(Self.tagBytes)),
+    guard sealed.count >= Self.headerBytes + Self.nonceBytes + Self.tagBytes, sealed[0] == Self.version,
+      let key = keys[sealed[1]], let box = try? AES.GCM.SealedBox(combined: sealed.dropFirst(Self.headerBytes)),
       let opened = try? AES.GCM.open(box, using: key, authenticating: context(Array(sealed.prefix(Self.headerBytes))))
     else { return nil }
     return Array(opened)

@@ -142,7 +142,7 @@ struct ServerInputTests {
     let before = try await world.show(id)
     let bare: Set<String> = [
       "os-start", "os-stop", "pause", "unpause", "suspend", "resume", "confirmResize", "revertResize", "lock", "unlock",
-      "forceDelete", "restore", "resetNetwork",
+      "forceDelete", "restore", "resetNetwork", "injectNetworkInfo",
     ]
     for route in ComputeService.serverRoutes(world.service.dependencies) where route.bodyKind != .none {
       let version = (route.until ?? Microversion(2, 104)).description

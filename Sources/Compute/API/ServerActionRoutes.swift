@@ -197,6 +197,12 @@ enum ServerActionRoutes {
         }
         return .empty(202)
       },
+      route("injectNetworkInfo", "os_compute_api:os-admin-actions:inject_network_info", .admin) { call in
+        let server = try await ServerAction(call: call, service: service).server()
+        // The guest reads what it needs by itself; what can be done again is its wiring.
+        try await service.ports.waitWired(serverID: server.id)
+        return .empty(202)
+      },
       route(
         "addFixedIp", "os_compute_api:os-multinic:add",
         schema: ServerSchema.action(

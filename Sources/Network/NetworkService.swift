@@ -100,7 +100,7 @@ extension NetworkModel {
     var routes: [Route] = discoveryRoutes
     routes += networkRoutes + subnetRoutes + subnetPoolRoutes + addressScopeRoutes
     routes += portRoutes + routerRoutes + floatingIPRoutes
-    routes += securityGroupRoutes + securityRuleRoutes
+    routes += securityGroupRoutes + securityRuleRoutes + addressGroupRoutes
     routes += rbacRoutes + meteringRoutes + quotaRoutes + agentRoutes
     let network: @Sendable (AuthContext) -> SQL = { auth in
       RBACPolicies.visible("network", to: auth.projectID, column: "network_id")
@@ -127,7 +127,7 @@ private final class Nudger: Sendable {
     task = Task<Void, Never> {
       for await _ in stream {
         try? await Task.sleep(for: gathering())
-        await reconciler.nudge()
+        reconciler.nudge()
       }
     }
   }

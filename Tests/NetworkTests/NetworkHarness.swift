@@ -89,7 +89,7 @@ struct NetworkHarness {
     }
   }
 
-  /// Runs passes of the node while `body` runs.
+  /// Runs passes of the node while `body` runs: once for a cloud, as for a process.
   func running<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
     let loop = Task { try await service.run() }
     defer { loop.cancel() }

@@ -42,8 +42,8 @@ extension NetworkModel {
   /// The declared resources, for `/v2.0` and for tags.
   static let declared: [Resource] = [
     Networks.resource, Subnets.resource, SubnetPools.resource, Ports.resource, Routers.resource, FloatingIPs.resource,
-    SecurityGroups.resource, SecurityRules.resource, AddressScopes.resource, RBACPolicies.resource, Agents.resource,
-    Metering.labels, Metering.rules,
+    SecurityGroups.resource, SecurityRules.resource, AddressGroups.resource, AddressScopes.resource,
+    RBACPolicies.resource, Agents.resource, Metering.labels, Metering.rules,
   ]
 
   private static func resourceLinks(_ call: Call) -> [JSONValue] {

@@ -7,6 +7,8 @@ extension NetworkModel {
     var hooks = ResourceHooks()
     hooks.creating = { try makeFloatingIP(&$0, $1) }
     hooks.updating = { old, changes, context in
+      // Once a floating IP had nothing but its association: an update with nothing in it still ends that.
+      if changes.isEmpty { changes["port_id"] = .null }
       guard changes["port_id"] != nil || changes["fixed_ip_address"] != nil || changes["router_id"] != nil else {
         return
       }
@@ -16,7 +18,7 @@ extension NetworkModel {
       if let port = values.optionalText("floating_port_id") { try PortStore.delete(port, tx: context.tx) }
     }
     hooks.decorate = { try decorateFloatingIPs(&$0, $1) }
-    return routes(FloatingIPs.resource, hooks) + [floatingIPPoolRoute]
+    return routes(FloatingIPs.resource, hooks) + ["floatingip_pools", "floatingip-pools"].map(floatingIPPoolRoute)
   }
 
   private func makeFloatingIP(_ values: inout JSONObject, _ context: ResourceContext) throws {
@@ -78,9 +80,9 @@ extension NetworkModel {
     }
   }
 
-  /// The subnets that floating IPs of the caller can come from (extension floatingip-pools).
-  private var floatingIPPoolRoute: Route {
-    Route("GET", "/v2.0/floatingip_pools", Policy("get_floatingip_pool", .projectReader)) { call in
+  /// The subnets that floating IPs of the caller can come from (extension floatingip-pools). Clients spell its path both ways.
+  private func floatingIPPoolRoute(_ name: String) -> Route {
+    Route("GET", "/v2.0/\(name)", Policy("get_floatingip_pool", .projectReader)) { call in
       let auth = try call.auth
       return try await database.read { tx in
         let visible = Self.networksVisible(auth) ?? SQL("1 = 1")
@@ -192,7 +194,8 @@ struct Association {
   }
 
   private func checkRouter(_ id: String) throws {
-    guard try Routers.resource.find(id, tx: tx) != nil else { throw Routers.notFound(id) }
+    let visible: SQL? = context.auth.isAdmin ? nil : "project_id = \(context.auth.projectID)"
+    guard try Routers.resource.find(id, where: visible, tx: tx) != nil else { throw Routers.notFound(id) }
     let gateway = try tx.first(
       """
       SELECT 1 AS one FROM network_port WHERE device_id = \(id) AND device_owner = \(Ports.gatewayOwner)

@@ -124,6 +124,8 @@ extension NetworkModel {
         SELECT p.project_id FROM network_port p JOIN network_port_group g ON g.port_id = p.id
         WHERE g.security_group_id = \(id)
         """
+    case ("address_group", _):
+      query = "SELECT project_id FROM network_security_rule WHERE remote_address_group_id = \(id)"
     case ("address_scope", _): query = "SELECT project_id FROM network_subnetpool WHERE address_scope_id = \(id)"
     default: query = "SELECT project_id FROM network_subnet WHERE subnetpool_id = \(id)"
     }

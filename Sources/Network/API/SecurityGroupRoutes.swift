@@ -17,7 +17,6 @@ extension NetworkModel {
         return "security_group_id \(raw: isDefault ? "IN" : "NOT IN") \(ids)"
       },
       "normalized_cidr": { values, _ in "remote_ip_prefix IN \(list: values)" },
-      "remote_address_group_id": { _, _ in "1 = 0" },
     ]
     return routes(SecurityRules.resource, ruleHooks, filters: ListFilters(more: more)).map(withDefaultGroup)
   }
@@ -140,6 +139,11 @@ extension NetworkModel {
         throw SecurityGroups.notFound(remote)
       }
     }
+    if let remote = values.optionalText("remote_address_group_id") {
+      guard try AddressGroups.resource.find(remote, where: addressGroupsVisible(auth), tx: tx) != nil else {
+        throw AddressGroups.notFound(remote)
+      }
+    }
   }
 
   private static func decorateRules(_ rules: inout [JSONObject], _ tx: any Transaction) throws {
@@ -154,7 +158,6 @@ extension NetworkModel {
     for index in rules.indices {
       let cidr = rules[index].optionalText("remote_ip_prefix").flatMap { CIDR($0) }
       rules[index].append("normalized_cidr", .optional(cidr?.description))
-      rules[index].append("remote_address_group_id", .null)
       rules[index].append("belongs_to_default_sg", .bool(defaults.contains(rules[index].text("security_group_id"))))
     }
   }

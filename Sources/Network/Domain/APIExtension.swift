@@ -14,6 +14,15 @@ struct APIExtension: Sendable {
 
   private static let basics: [APIExtension] = [
     APIExtension(
+      "address-group", "Address group", "2020-07-15T10:00:00-00:00",
+      "Names lists of addresses for security group rules."),
+    APIExtension(
+      "rbac-address-group", "Add address_group type to RBAC", "2021-01-20T00:00:00-00:00",
+      "Shares address groups with chosen projects."),
+    APIExtension(
+      "security-groups-remote-address-group", "Remote address group id field for security group rules",
+      "2020-08-25T10:00:00-00:00", "Rules whose remote end is an address group."),
+    APIExtension(
       "aap-reject-multicast", "Allowed address pairs reject multicast extension", "2026-04-01T00:00:00-00:00",
       "Refuses multicast addresses as allowed address pairs."),
     APIExtension(

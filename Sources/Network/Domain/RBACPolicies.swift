@@ -22,6 +22,7 @@ enum RBACPolicies {
   static let tables: [String: (table: String, actions: [String])] = [
     "network": ("network", [shared, external]), "security_group": ("network_security_group", [shared]),
     "address_scope": ("network_address_scope", [shared]), "subnetpool": ("network_subnetpool", [shared]),
+    "address_group": ("network_address_group", [shared]),
   ]
 
   @Sendable private static func objectType(_ value: JSONValue) throws(Fault) -> JSONValue {

@@ -36,6 +36,7 @@ enum SecurityRules {
       Field("port_range_max", .custom(port), nullable: true, update: false),
       Field("remote_ip_prefix", .custom(prefix), nullable: true, update: false),
       Field("remote_group_id", .text(0...36), nullable: true, update: false),
+      Field("remote_address_group_id", .text(0...36), nullable: true, update: false),
       Standard.description,
     ] + Standard.times,
     policies: Standard.policies("security_group_rule", update: false), notFoundKind: "SecurityGroupRuleNotFound",
@@ -89,7 +90,8 @@ enum SecurityRules {
       throw Fault.invalidInput(
         "Invalid ethertype IPv4 for protocol \(name).", kind: "SecurityGroupEthertypeConflictWithProtocol")
     }
-    if values.optionalText("remote_ip_prefix") != nil, values.optionalText("remote_group_id") != nil {
+    let remotes = ["remote_ip_prefix", "remote_group_id", "remote_address_group_id"]
+    if remotes.filter({ values.optionalText($0) != nil }).count > 1 {
       throw Fault.invalidInput(
         "Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.",
         kind: "SecurityGroupMultipleRemoteEntites")
@@ -139,7 +141,8 @@ enum SecurityRules {
       values.text("direction"), values.text("ethertype"),
       values.optionalText("protocol").map { String(SecurityProtocol.number($0)) } ?? "",
       values.number("port_range_min").map(String.init) ?? "", values.number("port_range_max").map(String.init) ?? "",
-      values.text("remote_group_id"), ["0.0.0.0/0", "::/0"].contains(prefix) ? "" : prefix,
+      values.text("remote_group_id"), values.text("remote_address_group_id"),
+      ["0.0.0.0/0", "::/0"].contains(prefix) ? "" : prefix,
     ]
   }
 
@@ -153,6 +156,37 @@ enum SecurityRules {
       }
     }
     return rules
+  }
+}
+
+/// Lists of addresses that rules name as their remote end (API reference, Networking, Address groups).
+enum AddressGroups {
+  static let resource = Resource(
+    name: "address_group", collection: "address_groups", path: "/v2.0/address-groups", table: "network_address_group",
+    fields: [
+      Standard.id, Standard.name, Standard.owner, Field("description", .text(0...1024), initial: ""),
+      Field(
+        "addresses", .json(.array(.string(1...64), count: 0...1000)), update: false, initial: .array([]),
+        filter: false, sort: false),
+    ] + Standard.times,
+    policies: Standard.policies("address_group"), notFoundKind: "AddressGroupNotFound", title: "Address group",
+    style: .network, hasRevision: true)
+
+  static func notFound(_ id: String) -> Fault {
+    .notFound("Address group \(id.prefix(64)) could not be found.", kind: "AddressGroupNotFound")
+  }
+
+  /// CIDRs in canonical form, each once.
+  static func canonical(_ texts: [String]) throws(Fault) -> [String] {
+    var result: [String] = []
+    for text in texts {
+      guard let cidr = CIDR(text) else {
+        throw Fault.badRequest(
+          "Invalid input for addresses. Reason: '\(text.prefix(60))' is not a valid IP subnet.", kind: "HTTPBadRequest")
+      }
+      if !result.contains(cidr.description) { result.append(cidr.description) }
+    }
+    return result
   }
 }
 

@@ -3,7 +3,20 @@ import Store
 /// The tables of Network.
 enum NetworkTables {
   static let migrations = [
-    Migration("network-001", networks + ports + routers + groups + others)
+    Migration("network-001", networks + ports + routers + groups + others),
+    Migration("network-002", addressGroups),
+  ]
+
+  private static let addressGroups: [SQL] = [
+    """
+    CREATE TABLE network_address_group (
+      id VARCHAR(36) PRIMARY KEY, project_id VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL,
+      description VARCHAR(1024) NOT NULL, addresses TEXT NOT NULL, created_at BIGINT NOT NULL,
+      updated_at BIGINT NOT NULL, revision_number INT NOT NULL)
+    """,
+    "CREATE INDEX network_address_group_project ON network_address_group (project_id)",
+    "ALTER TABLE network_security_rule ADD COLUMN remote_address_group_id VARCHAR(36)",
+    "CREATE INDEX network_security_rule_addresses ON network_security_rule (remote_address_group_id)",
   ]
 
   private static let networks: [SQL] = [

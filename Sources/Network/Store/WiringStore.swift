@@ -16,6 +16,7 @@ struct Wiring {
   private let floating: [String: [Row]]
   private let excluded: Set<String>
   private let members: [String: [String]]
+  private let addressGroups: [String: [String]]
 
   init(host: String, dnsDomain: String, tx: any Transaction) throws {
     (self.host, self.dnsDomain) = (host, dnsDomain)
@@ -56,6 +57,14 @@ struct Wiring {
         """)
     ) { $0.text("security_group_id") }.mapValues { $0.map { $0.text("address") } }
     rules = try tx.query("SELECT * FROM network_security_rule ORDER BY created_at, id")
+    let lists = try tx.query(
+      """
+      SELECT id, addresses FROM network_address_group
+      WHERE id IN (SELECT remote_address_group_id FROM network_security_rule)
+      """)
+    addressGroups = Dictionary(
+      lists.map { ($0.text("id"), $0.json("addresses").array?.compactMap(\.string) ?? []) }
+    ) { first, _ in first }
     routers = try tx.query("SELECT id, admin_state_up, enable_snat, routes FROM network_router ORDER BY id")
     floating = Dictionary(
       grouping: try tx.query(
@@ -160,8 +169,19 @@ struct Wiring {
     let remote = used.flatMap { byGroup[$0] ?? [] }.compactMap { $0.optionalText("remote_group_id") }
     return used.union(remote).sorted().map { id in
       SecurityGroupWiring(
-        id: id, rules: used.contains(id) ? (byGroup[id] ?? []).map(Self.rule) : [],
+        id: id, rules: used.contains(id) ? (byGroup[id] ?? []).flatMap(rulesOf) : [],
         memberAddresses: members[id] ?? [])
+    }
+  }
+
+  /// A rule of a row; one for each address where it names an address group.
+  private func rulesOf(_ row: Row) -> [SecurityRule] {
+    guard let group = row.optionalText("remote_address_group_id") else { return [Self.rule(row)] }
+    let isV6 = row.text("ethertype") == "IPv6"
+    return (addressGroups[group] ?? []).filter { $0.contains(":") == isV6 }.map { address in
+      var rule = Self.rule(row)
+      rule.remoteCIDR = address
+      return rule
     }
   }
 

@@ -1,0 +1,83 @@
+/// Lists and the parts that other pages share with them.
+enum ListTemplates {
+  /// What a cell holds: text with a mark, a link, a time, or several of these below each other.
+  static let cell = "{{#lines}}<div class=\"line\">{{>cell-part}}</div>{{/lines}}{{^lines}}{{>cell-part}}{{/lines}}"
+
+  static let cellPart =
+    "{{#tone}}<span class=\"state {{tone}}\">{{text}}</span>{{/tone}}"
+    + "{{^tone}}{{#href}}<a href=\"{{href}}\">{{text}}</a>{{/href}}"
+    + "{{^href}}{{#time}}<time datetime=\"{{time}}\">{{text}}</time>{{/time}}"
+    + "{{^time}}{{#code}}<code>{{text}}</code>{{/code}}{{^code}}{{#strong}}<strong>{{text}}</strong>{{/strong}}"
+    + "{{^strong}}{{text}}{{/strong}}{{/code}}{{/time}}{{/href}}{{/tone}}"
+
+  static let menu = #"""
+    {{#actions}}
+    {{#needsForm}}<a href="{{href}}" class="{{style}}"{{#isForm}} data-dialog{{/isForm}}>{{title}}</a>
+    {{/needsForm}}
+    {{^needsForm}}<form method="post" action="{{href}}"><input type="hidden" name="csrf" value="{{csrf}}">
+    <button class="{{style}}">{{title}}</button></form>
+    {{/needsForm}}
+    {{/actions}}
+    """#
+
+  static let list = #"""
+    <div class="head">
+    <h1>{{title}}</h1>
+    <div class="tools">
+    {{#actions}}<a class="button {{style}}" href="{{href}}"{{#isForm}} data-dialog{{/isForm}}>{{title}}</a>{{/actions}}
+    </div>
+    </div>
+    {{#hasFilters}}
+    <form class="filters" action="{{panel}}">
+    {{#filters}}
+    <label><span>{{label}}</span>
+    {{#isChoice}}<select name="{{name}}"><option value="">[[any]]</option>
+    {{#options}}<option{{#chosen}} selected{{/chosen}}>{{value}}</option>{{/options}}</select>{{/isChoice}}
+    {{^isChoice}}<input name="{{name}}" value="{{value}}">{{/isChoice}}
+    </label>
+    {{/filters}}
+    <button>[[Filter]]</button>
+    {{#isFiltered}}<a class="button plain" href="{{panel}}">[[Clear]]</a>{{/isFiltered}}
+    </form>
+    {{/hasFilters}}
+    {{#hasBulk}}<form id="bulk" method="post" action="{{panel}}/-/delete" class="bulk">
+    <input type="hidden" name="csrf" value="{{csrf}}">
+    <span class="bulk-label">[[With the chosen rows:]]</span>
+    {{#bulk}}<button formaction="{{panel}}/-/{{id}}" class="small {{style}}">{{title}}</button>{{/bulk}}
+    </form>{{/hasBulk}}
+    <div id="live"{{#live}} data-live="5"{{/live}}>
+    {{#isEmpty}}
+    <div class="empty card"><p>{{#isFiltered}}[[Nothing fits these filters.]]{{/isFiltered}}
+    {{^isFiltered}}{{empty}}{{/isFiltered}}</p></div>
+    {{/isEmpty}}
+    {{^isEmpty}}
+    <div class="scroll card">
+    <table class="list">
+    <thead><tr>
+    {{#hasBulk}}<th class="tick"><input type="checkbox" data-all aria-label="[[Choose all]]"></th>{{/hasBulk}}
+    {{#headings}}<th scope="col"{{#sorted}} aria-sort="{{sorted}}"{{/sorted}}>{{#href}}<a href="{{href}}">{{title}} <span
+    class="arrow">{{arrow}}</span></a>{{/href}}{{^href}}{{title}}{{/href}}</th>
+    {{/headings}}
+    <th scope="col"><span class="unseen">[[Actions]]</span></th>
+    </tr></thead>
+    <tbody>
+    {{#rows}}
+    <tr data-id="{{id}}">
+    {{#hasBulk}}<td class="tick"><input type="checkbox" form="bulk" name="ids" value="{{id}}" aria-label="{{title}}"></td>
+    {{/hasBulk}}
+    {{#cells}}<td>{{>cell}}</td>{{/cells}}
+    <td class="act">{{#hasActions}}<details class="drop"><summary aria-label="[[Actions]]: {{title}}">⋯</summary>
+    <div class="sheet">{{>menu}}</div></details>{{/hasActions}}</td>
+    </tr>
+    {{/rows}}
+    </tbody>
+    </table>
+    </div>
+    {{/isEmpty}}
+    <p class="pages">
+    {{#first}}<a class="button plain" href="{{first}}">← [[First page]]</a>{{/first}}
+    {{#next}}<a class="button plain" href="{{next}}">[[Next page]] →</a>{{/next}}
+    </p>
+    </div>
+    """#
+}

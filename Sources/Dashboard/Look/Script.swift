@@ -1,0 +1,221 @@
+/// The one script. Pages work without it; it adds what saves a click or a reload.
+enum Script {
+  static let source = #"""
+    "use strict";
+    document.documentElement.classList.add("js");
+    const one = (selector, root = document) => root.querySelector(selector);
+    const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+    // Times in the reader's own zone.
+    function localTimes(root) {
+      const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
+      for (const time of all("time[datetime]", root)) {
+        const moment = new Date(time.dateTime);
+        if (!isNaN(moment)) { time.title = time.dateTime; time.textContent = format.format(moment); }
+      }
+    }
+
+    // Logs keep to their end until somebody scrolls up.
+    function follow(root) { for (const log of all("[data-follow]", root)) log.scrollTop = log.scrollHeight; }
+
+    // Menus close when something else is clicked, or with Escape.
+    document.addEventListener("click", (event) => {
+      for (const menu of all("details.drop[open]")) if (!menu.contains(event.target)) menu.open = false;
+    });
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "/" && !/^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) {
+        const box = one(".find input");
+        if (box) { event.preventDefault(); box.focus(); }
+      }
+      if (event.key !== "Escape") return;
+      for (const menu of all("details.drop[open]")) { menu.open = false; one("summary", menu).focus(); }
+    });
+
+    async function page(address, options) {
+      const reply = await fetch(address, { credentials: "same-origin", ...options });
+      if (reply.redirected && new URL(reply.url).pathname === "/sign-in") { location.reload(); return null; }
+      return new DOMParser().parseFromString(await reply.text(), "text/html");
+    }
+
+    // What changes by itself is looked at again, unless somebody is about to do something with it.
+    function watch() {
+      const live = one("#live[data-live]");
+      if (!live) return;
+      setInterval(async () => {
+        if (document.hidden || one("details[open], dialog[open], #live input:checked", live) || one("dialog[open]")) return;
+        if (getSelection().toString()) return;
+        try {
+          const fresh = await page(location.href);
+          if (!fresh) return;
+          for (const id of ["live", "live-status"]) {
+            const [old, next] = [document.getElementById(id), fresh.getElementById(id)];
+            if (!old || !next) continue;
+            localTimes(next);
+            if (old.innerHTML === next.innerHTML) continue;
+            const log = one("[data-follow]", old);
+            const scrolled = log && log.scrollTop + log.clientHeight < log.scrollHeight - 30 ? log.scrollTop : null;
+            const box = one(".map svg", old)?.getAttribute("viewBox");
+            old.replaceChildren(...next.childNodes);
+            if (scrolled === null) follow(old); else one("[data-follow]", old).scrollTop = scrolled;
+            if (box && id === "live") map(box);
+          }
+        } catch { /* The next round tries again. */ }
+      }, live.dataset.live * 1000);
+    }
+
+    // Forms open above the page they belong to.
+    document.addEventListener("click", async (event) => {
+      const link = event.target.closest("a[data-dialog]");
+      if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      let panel = null;
+      try { panel = one("#form-panel", await page(link.href)); } catch { panel = null; }
+      if (!panel) { location.href = link.href; return; }
+      for (const menu of all("details.drop[open]")) menu.open = false;
+      const dialog = document.createElement("dialog");
+      dialog.setAttribute("aria-label", one("h1", panel).textContent);
+      dialog.append(panel);
+      document.body.append(dialog);
+      dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
+      dialog.showModal();
+      one("input:not([type=hidden]), select, textarea, button", dialog)?.focus();
+    });
+    document.addEventListener("click", (event) => {
+      const close = event.target.closest("dialog [data-close]");
+      if (close) { event.preventDefault(); close.closest("dialog").close(); }
+    });
+    document.addEventListener("submit", async (event) => {
+      const form = event.target;
+      if (form.matches("[data-upload]")) { event.preventDefault(); upload(form); return; }
+      const dialog = form.closest("dialog");
+      if (!dialog || event.defaultPrevented) return;
+      event.preventDefault();
+      const button = one("button", form);
+      button.disabled = true;
+      const reply = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      settle(await reply.text(), reply.url, reply.redirected, dialog, button);
+    });
+
+    // The answer to a form: a mistake is shown where it was made, everything else is a page.
+    function settle(text, url, redirected, dialog, button) {
+      const panel = one("#form-panel", new DOMParser().parseFromString(text, "text/html"));
+      if (panel && dialog) { one("#form-panel", dialog).replaceWith(panel); one(".flash", panel)?.focus(); return; }
+      if (redirected && !panel) { location.href = url; return; }
+      button.disabled = false;
+      document.open(); document.write(text); document.close();
+    }
+
+    function upload(form) {
+      const request = new XMLHttpRequest();
+      const [line, button] = [one(".progress", form), one("button", form)];
+      line.hidden = false;
+      button.disabled = true;
+      request.upload.addEventListener("progress", (event) => {
+        const percent = Math.round(100 * event.loaded / event.total);
+        one("progress", line).value = percent;
+        one("output", line).textContent = percent + " %";
+      });
+      request.addEventListener("load", () => {
+        const moved = new URL(request.responseURL).pathname !== new URL(form.action).pathname;
+        settle(request.responseText, request.responseURL, moved, form.closest("dialog"), button);
+      });
+      request.addEventListener("error", () => { button.disabled = false; line.hidden = true; });
+      request.open("POST", form.action);
+      request.send(new FormData(form));
+    }
+
+    // Rows chosen for one action.
+    function choose() {
+      const bulk = one("#bulk");
+      if (bulk) bulk.classList.toggle("on", all("input[name=ids]").some((box) => box.checked));
+    }
+    document.addEventListener("change", (event) => {
+      if (event.target.matches("[data-all]")) {
+        for (const box of all("input[name=ids]")) box.checked = event.target.checked;
+      }
+      choose();
+    });
+
+    // The sections of the wizard as steps, each checked before the next.
+    function wizard(form) {
+      const steps = all("[data-step]", form), list = one(".wizard-steps", form);
+      const [back, next, launch] = [one("[data-back]", form), one("[data-next]", form), one("button.primary", form)];
+      let at = 0;
+      const complain = (index) => all("input, select, textarea", steps[index]).find((field) => !field.checkValidity());
+      function show(index) {
+        for (let step = at; step < index; step++) {
+          const field = complain(step);
+          if (field) { at = step; draw(); field.reportValidity(); return; }
+        }
+        at = index;
+        draw();
+      }
+      function draw() {
+        steps.forEach((step, index) => { step.hidden = index !== at; });
+        all("button", list).forEach((button, index) => {
+          if (index === at) button.setAttribute("aria-current", "step"); else button.removeAttribute("aria-current");
+        });
+        back.hidden = at === 0;
+        next.hidden = at === steps.length - 1;
+      }
+      steps.forEach((step, index) => {
+        const item = document.createElement("li"), button = document.createElement("button");
+        button.type = "button";
+        button.textContent = (index + 1) + " " + one("h2", step).textContent;
+        button.addEventListener("click", () => show(index));
+        item.append(button);
+        list.append(item);
+      });
+      list.hidden = false;
+      back.addEventListener("click", () => show(at - 1));
+      next.addEventListener("click", () => show(at + 1));
+      launch.addEventListener("click", (event) => {
+        const wrong = steps.findIndex((_, index) => complain(index));
+        if (wrong >= 0) { event.preventDefault(); at = wrong; draw(); complain(wrong).reportValidity(); }
+      });
+      draw();
+    }
+
+    // The map of the networks: wheel and buttons zoom, dragging moves.
+    function map(box) {
+      const svg = one(".map svg");
+      if (!svg) return;
+      svg.parentElement.classList.add("grab");
+      const whole = svg.viewBox.baseVal, start = [whole.x, whole.y, whole.width, whole.height];
+      if (box) svg.setAttribute("viewBox", box);
+      const get = () => svg.getAttribute("viewBox").split(" ").map(Number);
+      const set = (values) => svg.setAttribute("viewBox", values.map((value) => value.toFixed(1)).join(" "));
+      function zoom(factor, px = .5, py = .5) {
+        const [x, y, width, height] = get();
+        set([x + width * px * (1 - factor), y + height * py * (1 - factor), width * factor, height * factor]);
+      }
+      svg.addEventListener("wheel", (event) => {
+        event.preventDefault();
+        const area = svg.getBoundingClientRect();
+        zoom(event.deltaY > 0 ? 1.12 : .89, (event.clientX - area.left) / area.width, (event.clientY - area.top) / area.height);
+      }, { passive: false });
+      let from = null;
+      svg.addEventListener("pointerdown", (event) => { from = [event.clientX, event.clientY, get(), false]; });
+      svg.addEventListener("pointermove", (event) => {
+        if (!from || !event.buttons) return;
+        const [x, y, width, height] = from[2], area = svg.getBoundingClientRect();
+        const scale = Math.max(width / area.width, height / area.height);
+        const [dx, dy] = [event.clientX - from[0], event.clientY - from[1]];
+        if (Math.abs(dx) + Math.abs(dy) > 5) from[3] = true;
+        if (from[3]) set([x - dx * scale, y - dy * scale, width, height]);
+      });
+      svg.addEventListener("click", (event) => { if (from?.[3]) event.preventDefault(); from = null; }, true);
+      for (const button of all("[data-zoom]")) {
+        button.hidden = false;
+        button.onclick = () => button.dataset.zoom === "fit" ? set(start) : zoom(button.dataset.zoom === "in" ? .8 : 1.25);
+      }
+    }
+
+    localTimes(document);
+    follow(document);
+    choose();
+    for (const form of all("[data-wizard]")) wizard(form);
+    map();
+    watch();
+    """#
+}

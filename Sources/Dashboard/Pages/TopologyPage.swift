@@ -1,0 +1,230 @@
+import API
+import Kit
+
+/// The project's networks as a picture: the outside above, routers below it, networks as bars, and instances under the
+/// networks that they are on.
+struct TopologyPage {
+  let service: DashboardService
+  let visit: Visit
+
+  func respond() async throws -> Reply {
+    let map = try await picture()
+    return service.page(
+      "topology", visit, title: visit.t("Network topology"), active: "/project/topology",
+      ["svg": map ?? "", "isEmpty": map == nil])
+  }
+
+  /// The picture as a file, with its colours in it.
+  func export() async throws -> Reply {
+    let map = try await picture(isFile: true) ?? "<svg xmlns='http://www.w3.org/2000/svg'/>"
+    return Reply(
+      200, .bytes(Array(map.utf8), contentType: "image/svg+xml"),
+      headers: ["Content-Disposition": "attachment; filename=\"topology.svg\""])
+  }
+
+  private func picture(isFile: Bool = false) async throws -> String? {
+    let client = visit.client
+    let project = visit.session.projectID
+    let networks = try await client.get("network", "/v2.0/networks").list("networks").filter {
+      $0.text("project_id") == project || $0["shared"]?.bool == true || $0["router:external"]?.bool == true
+    }
+    guard !networks.isEmpty else { return nil }
+    let plan = TopologyPlan(
+      networks: networks, subnets: try await client.get("network", "/v2.0/subnets").list("subnets"),
+      routers: try await client.get("network", "/v2.0/routers", [("project_id", project)]).list("routers"),
+      ports: try await client.get("network", "/v2.0/ports", [("project_id", project)]).list("ports"),
+      floating: try await client.get("network", "/v2.0/floatingips", [("project_id", project)]).list("floatingips"),
+      servers: try await client.get("compute", "/v2.1/servers/detail").list("servers"))
+    return TopologyDrawing(plan: plan, isFile: isFile).svg()
+  }
+}
+
+/// What is where in the picture.
+struct TopologyPlan {
+  struct Box {
+    let id: String
+    let title: String
+    let lines: [String]
+    let tone: String
+    let href: String
+    let x: Int
+    let y: Int
+  }
+  struct Bar {
+    let title: String
+    let line: String
+    let href: String
+    let y: Int
+    let isOutside: Bool
+  }
+  struct Link {
+    let x: Int
+    let from: Int
+    let to: Int
+    let label: String
+  }
+
+  static let (boxWidth, boxHeight, gap, rowHeight, barHeight) = (190, 64, 24, 118, 34)
+  private(set) var bars: [Bar] = []
+  private(set) var boxes: [Box] = []
+  private(set) var links: [Link] = []
+  private(set) var width = 0
+  private(set) var height = 0
+
+  init(
+    networks: [JSONValue], subnets: [JSONValue], routers: [JSONValue], ports: [JSONValue], floating: [JSONValue],
+    servers: [JSONValue]
+  ) {
+    let outside = networks.filter { $0["router:external"]?.bool == true }
+    let inside = networks.filter { $0["router:external"]?.bool != true }
+    var barY: [String: Int] = [:]
+    var y = 16
+    func bar(_ network: JSONValue, isOutside: Bool) {
+      let cidrs = subnets.filter { $0.text("network_id") == network.text("id") }.map { $0.text("cidr") }
+      let id = network.text("id")
+      bars.append(
+        Bar(
+          title: network.text("name").isEmpty ? id : network.text("name"), line: cidrs.joined(separator: "  "),
+          href: "/project/networks/" + Percent.encode(id), y: y, isOutside: isOutside))
+      barY[id] = y
+      y += Self.barHeight
+    }
+    for network in outside {
+      bar(network, isOutside: true)
+      y += 8
+    }
+    let byDevice = Dictionary(grouping: ports) { $0.text("device_id") }
+    let leads = Dictionary(floating.map { ($0.text("port_id"), $0.text("floating_ip_address")) }) { first, _ in first }
+    var column = 0
+    func place(_ json: JSONValue, _ kind: String, tone: String, lines: [String], at y: Int, ends: [(String, String)]) {
+      let x = 20 + column * (Self.boxWidth + Self.gap)
+      column += 1
+      let id = json.text("id")
+      boxes.append(
+        Box(
+          id: id, title: json.text("name").isEmpty ? id : json.text("name"), lines: lines, tone: tone,
+          href: "/project/\(kind)/" + Percent.encode(id), x: x, y: y))
+      for (index, end) in ends.enumerated() {
+        guard let to = barY[end.0] else { continue }
+        let at = x + 24 + index * 22
+        links.append(
+          to < y
+            ? Link(x: at, from: to + Self.barHeight, to: y, label: end.1)
+            : Link(x: at, from: y + Self.boxHeight, to: to, label: end.1))
+      }
+    }
+    let routerY = y + 40
+    if !routers.isEmpty { y = routerY + Self.boxHeight + 44 }
+    // Rows of instances stand below each inside network, in the order of the networks.
+    var placed: Set<String> = []
+    var widest = 0
+    var rows: [(y: Int, servers: [JSONValue])] = []
+    for network in inside {
+      bar(network, isOutside: false)
+      let here = servers.filter { server in
+        !placed.contains(server.text("id"))
+          && (byDevice[server.text("id")] ?? []).contains { $0.text("network_id") == network.text("id") }
+      }
+      placed.formUnion(here.map { $0.text("id") })
+      if !here.isEmpty {
+        rows.append((y + 44, here))
+        y += 44 + Self.boxHeight
+      }
+      y += 30
+    }
+    for router in routers {
+      let own = byDevice[router.text("id")] ?? []
+      let external = router["external_gateway_info"] ?? .null
+      var ends = own.filter { $0.text("network_id") != external.text("network_id") }.map { port in
+        (port.text("network_id"), port.list("fixed_ips").first?.text("ip_address") ?? "")
+      }
+      let address = external.list("external_fixed_ips").first?.text("ip_address") ?? ""
+      if !external.text("network_id").isEmpty { ends.insert((external.text("network_id"), address), at: 0) }
+      place(
+        router, "routers", tone: Cell.status(router.text("status")).tone ?? "off", lines: ["⇄ \(address)"], at: routerY,
+        ends: ends)
+    }
+    widest = column
+    for row in rows {
+      column = 0
+      for server in row.servers {
+        let own = byDevice[server.text("id")] ?? []
+        let addresses = own.flatMap { $0.list("fixed_ips").map { $0.text("ip_address") } }
+        let outside = own.compactMap { leads[$0.text("id")] }
+        place(
+          server, "instances", tone: Cell.status(server.text("status")).tone ?? "off",
+          lines: [addresses.joined(separator: " "), outside.map { "↗ \($0)" }.joined(separator: " ")], at: row.y,
+          ends: own.map { ($0.text("network_id"), "") })
+      }
+      widest = max(widest, column)
+    }
+    width = max(720, 40 + widest * (Self.boxWidth + Self.gap))
+    height = y + 10
+  }
+}
+
+/// The picture itself.
+struct TopologyDrawing {
+  let plan: TopologyPlan
+  let isFile: Bool
+
+  private static let tones = ["good": "#1a9c62", "bad": "#d0363f", "busy": "#c98a00", "off": "#8792a2"]
+  private static let styles = """
+    <style>text{font:13px system-ui,sans-serif}.box{fill:#fff;stroke:#cfd5de}.name{fill:#1b2330;font-weight:600}\
+    .small-text{fill:#596375;font-size:11.5px}</style>
+    """
+
+  private func escape(_ text: String) -> String {
+    text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
+      .replacing("\"", with: "&quot;").replacing("'", with: "&#39;")
+  }
+  private func short(_ text: String, _ count: Int) -> String {
+    text.count > count ? String(text.prefix(count - 1)) + "…" : text
+  }
+  private func link(_ href: String, _ content: String) -> String {
+    isFile ? content : "<a href=\"\(escape(href))\">\(content)</a>"
+  }
+
+  func svg() -> String {
+    var text = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 \(plan.width) \(plan.height)' role='group'"
+    text += " aria-label='Network topology'"
+    text += isFile ? " width='\(plan.width)' height='\(plan.height)'>\(Self.styles)" : ">"
+    for line in plan.links { text += draw(line) }
+    for bar in plan.bars { text += draw(bar) }
+    for box in plan.boxes { text += draw(box) }
+    return text + "</svg>"
+  }
+
+  private func draw(_ line: TopologyPlan.Link) -> String {
+    let middle = (line.from + line.to) / 2
+    return
+      "<line x1='\(line.x)' y1='\(line.from)' x2='\(line.x)' y2='\(line.to)' stroke='#8aa3d6' stroke-width='2.500'/>"
+      + (line.label.isEmpty
+        ? ""
+        : "<text x='\(line.x + 6)' y='\(middle + 4)' class='small-text' font-size='11.500'>\(escape(line.label))</text>")
+  }
+
+  private func draw(_ bar: TopologyPlan.Bar) -> String {
+    let fill = bar.isOutside ? "#5a6b8c" : "#2f6fed"
+    let content =
+      "<rect x='12' y='\(bar.y)' width='\(plan.width - 24)' height='\(TopologyPlan.barHeight)' rx='8' fill='\(fill)'/>"
+      + "<text x='28' y='\(bar.y + 22)' fill='#ffffff' font-size='14' font-weight='600'>\(escape(short(bar.title, 40)))</text>"
+      + "<text x='\(plan.width - 28)' y='\(bar.y + 22)' fill='#ffffff' font-size='12.500' text-anchor='end'>"
+      + "\(escape(bar.line))</text>"
+    return link(bar.href, content)
+  }
+
+  private func draw(_ box: TopologyPlan.Box) -> String {
+    let (x, y) = (box.x, box.y)
+    var content =
+      "<rect x='\(x)' y='\(y)' width='\(TopologyPlan.boxWidth)' height='\(TopologyPlan.boxHeight)' rx='9' class='box'/>"
+      + "<circle cx='\(x + 16)' cy='\(y + 19)' r='5' fill='\(Self.tones[box.tone] ?? "#8792a2")'/>"
+      + "<text x='\(x + 29)' y='\(y + 23)' class='name' font-size='13.500' font-weight='600'>\(escape(short(box.title, 20)))</text>"
+    for (index, line) in box.lines.enumerated() where !line.isEmpty {
+      content +=
+        "<text x='\(x + 14)' y='\(y + 41 + index * 15)' class='small-text' font-size='11.500'>"
+        + "\(escape(short(line, 30)))</text>"
+    }
+    return link(box.href, content)
+  }
+}

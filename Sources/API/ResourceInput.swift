@@ -20,7 +20,10 @@ extension Resource {
       }
       var objects: [JSONObject] = []
       for item in array {
-        guard let object = item.object else { throw Fault.badRequest("'\(collection)' must hold objects only.") }
+        // Each item may have an envelope of its own.
+        guard let object = (item[name] ?? item).object else {
+          throw Fault.badRequest("'\(collection)' must hold objects only.")
+        }
         objects.append(object)
       }
       return (objects, true)

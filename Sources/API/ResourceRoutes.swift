@@ -52,10 +52,11 @@ public struct ResourceRoutes: Sendable {
       let page = try resource.list.page(wanted, conditions: scope, tx: tx)
       let values = page.rows.map(resource.values)
       var body: JSONObject = [resource.collection: .array(try views(values, context(call, tx)).map { .object($0) })]
-      if wanted.limit != nil,
+      // As upstream: only a page that is not full ends its direction.
+      if let limit = wanted.limit, case let isShort = values.count < limit,
         let links = PageLinks.make(
-          call, first: values.first?["id"]?.string, last: values.last?["id"]?.string, hasNext: page.hasNext,
-          hasPrevious: page.hasPrevious)
+          call, first: values.first?["id"]?.string, last: values.last?["id"]?.string,
+          hasNext: !isShort || wanted.isReversed, hasPrevious: !isShort || !wanted.isReversed)
       {
         body[resource.collection + "_links"] = links
       }

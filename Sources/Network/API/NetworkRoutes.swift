@@ -36,9 +36,6 @@ extension NetworkModel {
     values["provider:segmentation_id"] = .optional(segment.segmentation)
     let largest = segment.type == "flat" ? settings.externalMTU : settings.tenantMTU
     if let mtu = values.number("mtu"), mtu > 0 {
-      guard mtu >= Networks.mtuMin.v4 else {
-        throw Fault.invalidInput("Requested MTU is too small, minimum is \(Networks.mtuMin.v4)")
-      }
       guard mtu <= largest else {
         throw Fault.invalidInput("Requested MTU is too big, maximum is \(largest)")
       }
@@ -81,16 +78,9 @@ extension NetworkModel {
     }
     if let mtu = changes.number("mtu") {
       let largest = old.text("provider:network_type") == "flat" ? settings.externalMTU : settings.tenantMTU
-      guard (Networks.mtuMin.v4...largest).contains(mtu) else {
-        throw Fault.invalidInput(
-          mtu > largest
-            ? "Requested MTU is too big, maximum is \(largest)"
-            : "Requested MTU is too small, minimum is \(Networks.mtuMin.v4)")
-      }
-      let hasV6 = try Allocations.subnets(of: old.id, tx: tx).contains { $0.cidr.isV6 }
-      if hasV6, mtu < Networks.mtuMin.v6 {
-        throw Fault.conflict(
-          "MTU of \(mtu) is too small for the network's IPv6 subnets.", kind: "NetworkMTUSubnetConflict")
+      guard mtu <= largest else { throw Fault.invalidInput("Requested MTU is too big, maximum is \(largest)") }
+      for subnet in try Allocations.subnets(of: old.id, tx: tx) {
+        try Networks.checkMTU(mtu, isV6: subnet.cidr.isV6, network: old.id)
       }
     }
     if let isShared = changes["shared"]?.bool {

@@ -76,9 +76,7 @@ extension NetworkModel {
     try SubnetPlan.checkModes(
       ra: values.optionalText("ipv6_ra_mode"), address: values.optionalText("ipv6_address_mode"), cidr: cidr,
       hasDHCP: values.flag("enable_dhcp"))
-    if cidr.isV6, let mtu = network.number("mtu"), mtu < Networks.mtuMin.v6 {
-      throw Fault.conflict("MTU of network \(network.id) is too small for IPv6.", kind: "NetworkMTUSubnetConflict")
-    }
+    try Networks.checkMTU(network.number("mtu") ?? 0, isV6: cidr.isV6, network: network.id)
   }
 
   private func hostRoutes(_ given: [JSONValue], version: Int) throws -> JSONValue {

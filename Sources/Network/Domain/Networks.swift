@@ -35,6 +35,15 @@ enum Networks {
   /// The smallest MTU of IPv4 and of IPv6 (RFC 791, RFC 8200), in bytes.
   static let mtuMin = (v4: 68, v6: 1280)
 
+  /// Throws 409 when subnets of this version cannot live on links so narrow.
+  static func checkMTU(_ mtu: Int, isV6: Bool, network: String) throws(Fault) {
+    let least = isV6 ? mtuMin.v6 : mtuMin.v4
+    guard mtu > 0, mtu < least else { return }
+    throw Fault.conflict(
+      "Network \(network) has an MTU of \(mtu), but its IPv\(isV6 ? 6 : 4) subnets need at least \(least).",
+      kind: "NetworkMTUSubnetConflict")
+  }
+
   /// `provider:*` of a new network: what the administrator gave, completed from the settings.
   static func segment(_ values: JSONObject, isExternal: Bool, settings: NetworkSettings, freeVNI: () throws -> Int)
     throws -> (type: String, physical: String?, segmentation: Int?)

@@ -69,7 +69,8 @@ let command: [Target] = [
   library(
     "Cloud",
     service + [
-      "Host", "GuestImage", "Identity", "Image", "Placement", "Network", "Compute", "ComputeNode", "NetworkNode",
+      "Host", "GuestImage", "Identity", "Image", "Placement", "Network", "Compute", "Dashboard", "ComputeNode",
+      "NetworkNode",
     ] + nio),
   .executableTarget(
     name: "martlet",

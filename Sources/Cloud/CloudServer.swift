@@ -1,5 +1,6 @@
 import API
 import Config
+import Dashboard
 import Dispatch
 import Foundation
 import Host
@@ -73,24 +74,41 @@ public struct CloudServer: Sendable {
   }
 
   private struct Listener: Sendable {
-    let api: ServiceAPI
+    let respond: HTTPServer.Responder
     let descriptors: [CInt]
   }
 
-  /// The sockets of every API: on the host and, at the same addresses, in the cloud's namespace.
+  /// The sockets of every API and of the dashboard: on the host and, at the same addresses, in the cloud's namespace.
   private func listen(_ services: CloudServices) async throws -> [Listener] {
     let address = configuration.text("api.address")
     let isKernel = configuration.text("network.driver") == "kernel"
     let namespace = NetworkNamespace(configuration.text("cloud.name"))
     var listeners: [Listener] = []
-    for api in services.apis {
-      guard let place = ServicePort.all.first(where: { $0.service == api.name }) else { continue }
+    func add(_ place: ServicePort, _ respond: @escaping HTTPServer.Responder) throws {
       let port = place.port(configuration)
       var descriptors = [try HostSocket.listen(address: address, port: port)]
       if isKernel { descriptors.append(try namespace.listen(address: address, port: port)) }
-      listeners.append(Listener(api: api, descriptors: descriptors))
+      listeners.append(Listener(respond: respond, descriptors: descriptors))
     }
+    var routers: [String: APIRouter] = [:]
+    for api in services.apis {
+      let router = APIRouter(api, verifier: services.identity, log: services.logs.logger(api.name))
+      routers[api.name] = router
+      guard let place = ServicePort.all.first(where: { $0.service == api.name }) else { continue }
+      try add(place) { await router.respond($0) }
+    }
+    let dashboard = try dashboard(routers, services)
+    try add(.dashboard) { await dashboard.respond($0) }
     return listeners
+  }
+
+  private func dashboard(_ routers: [String: APIRouter], _ services: CloudServices) throws -> DashboardService {
+    var settings = DashboardSettings()
+    settings.authURL = ServicePort.authURL(configuration)
+    settings.region = configuration.text("cloud.region")
+    return try DashboardService(
+      routers: routers, log: services.logs.logger("dashboard"), keyDirectory: state.keys, logs: services.logs,
+      settings: settings)
   }
 
   private func serve(_ services: CloudServices, _ listeners: [Listener], startup: Double, log: Log) async throws {
@@ -104,10 +122,8 @@ public struct CloudServer: Sendable {
     }
     try await withThrowingTaskGroup(of: Void.self) { group in
       for listener in listeners {
-        let router = APIRouter(
-          listener.api, verifier: services.identity, log: services.logs.logger(listener.api.name))
         for descriptor in listener.descriptors {
-          group.addTask { try await http.serve(socket: descriptor) { await router.respond($0) } }
+          group.addTask { try await http.serve(socket: descriptor, respond: listener.respond) }
         }
       }
       group.addTask { try await http.serve(socket: socket) { await control.respond($0) } }

@@ -21,6 +21,10 @@ public struct ServicePort: Sendable {
     ServicePort(service: "network", catalogType: "network", catalogName: "neutron", port: 9696, suffix: ""),
   ]
 
+  /// The dashboard: a page for people, so the catalog does not have it.
+  public static let dashboard = ServicePort(
+    service: "dashboard", catalogType: "", catalogName: "", port: 8443, suffix: "")
+
   public func port(_ configuration: Configuration) -> Int { port + configuration.int("api.port_offset") }
   public func url(_ configuration: Configuration) -> String {
     let address = configuration.text("api.address")

@@ -3,6 +3,7 @@ import Foundation
 import Kit
 import Logs
 import Mustache
+import Synchronization
 
 /// The dashboard: pages for a browser, made from the services' own APIs with the user's own token.
 public final class DashboardService: Sendable {
@@ -13,7 +14,8 @@ public final class DashboardService: Sendable {
   let clock: any WallClock
   let sealer: SessionSealer
   let panels: [Panel]
-  private let templates: [Language: MustacheLibrary]
+  /// Compiled when the first page is asked for: a start waits for nothing.
+  private let templates = Mutex<[Language: MustacheLibrary]>([:])
 
   /// `routers`: the services' edges by name; a service that is missing has no panels. `keyDirectory`: where the key is
   /// kept that seals sessions. Throws when that folder cannot be used.
@@ -28,7 +30,6 @@ public final class DashboardService: Sendable {
       panel.rowActions.removeAll { $0.needs.map { routers[$0] == nil } ?? false }
       return panel
     }
-    templates = try Templates.compile()
   }
 
   /// Answers a browser. Never throws: every error becomes a page.
@@ -146,6 +147,15 @@ public final class DashboardService: Sendable {
 
   // MARK: Replies
 
+  private func library(_ language: Language) -> MustacheLibrary {
+    templates.withLock { libraries in
+      if let library = libraries[language] { return library }
+      let library = Templates.compile(language)
+      libraries[language] = library
+      return library
+    }
+  }
+
   /// A whole page around the content of a template.
   func page(
     _ template: String, _ visit: Visit, title: String, active: String = "", _ content: View, status: Int = 200
@@ -153,7 +163,7 @@ public final class DashboardService: Sendable {
     var view = Layout.view(visit, title: title, active: active, panels: panels)
     view.merge(content) { _, new in new }
     view["content"] = template
-    let html = templates[visit.language]?.render(view, withTemplate: "layout") ?? ""
+    let html = library(visit.language).render(view, withTemplate: "layout") ?? ""
     return Reply(status, .bytes(Array(html.utf8), contentType: "text/html; charset=utf-8"))
   }
 

@@ -11,9 +11,9 @@ enum LayoutTemplates {
     <link rel="icon" type="image/svg+xml" href="{{favicon}}">
     <script src="{{script}}" defer></script>
     </head>
-    <body{{^user}} class="outside"{{/user}}>
+    <body{{^who}} class="outside"{{/who}}>
     <a class="skip" href="#main">[[Skip to the content]]</a>
-    {{#user}}
+    {{#who}}
     <header class="top">
     <a class="brand" href="/">{{{icon_mark}}}<span>Martlet</span></a>
     <form class="find" action="/search" role="search">
@@ -53,12 +53,12 @@ enum LayoutTemplates {
     </ul>
     {{/menu}}
     </nav>
-    {{/user}}
+    {{/who}}
     <main id="main">
     {{#flash}}<p class="flash {{tone}}" role="status">{{text}}</p>{{/flash}}
     {{>*content}}
     </main>
-    {{^user}}<footer class="outside-foot">{{>preferences}}</footer>{{/user}}
+    {{^who}}<footer class="outside-foot">{{>preferences}}</footer>{{/who}}
     </body>
     </html>
     """#

@@ -41,7 +41,7 @@ enum Layout {
     view["projects"] = visit.projects.map {
       ["id": $0.text("id"), "name": $0.text("name"), "chosen": $0.text("id") == session.projectID] as View
     }
-    view["user"] = ["name": session.userName, "domain": session.domainName, "project": session.projectName] as View
+    view["who"] = ["name": session.userName, "domain": session.domainName, "project": session.projectName] as View
     let areas = Panel.Area.allCases.filter { $0 == .project || session.isAdmin || $0 == .identity }
     view["menu"] = areas.map { area -> View in
       let own = panels.filter { $0.area == area }.map { Item(href: $0.address, title: $0.title, icon: $0.icon) }

@@ -74,6 +74,10 @@ public struct Log: Sendable {
 
   /// The same logger for one request.
   public func request(_ id: String) -> Log { Log(center: center, service: service, requestID: id) }
+  /// The level at which this service logs now.
+  public var level: LogLevel { center.level(of: service) }
+  /// Switches this service's level while it runs.
+  public func setLevel(_ level: LogLevel) { center.setLevel(level, of: service) }
 
   public func log(_ level: LogLevel, _ message: @autoclosure () -> String) {
     guard level >= center.level(of: service) else { return }

@@ -1,0 +1,113 @@
+import API
+import Contracts
+import Host
+import Kit
+import Logs
+import Store
+import Synchronization
+import Workflow
+
+/// The Block Storage service: volumes and what protects them (API reference, Block Storage v3), as files on this node.
+public final class BlockStorageService: Sendable {
+  let database: any Database
+  let clock: any WallClock
+  let log: Log
+  let engine: WorkflowEngine
+  let images: any ImageSource
+  let projects: any ProjectDirectory
+  let settings: BlockStorageSettings
+  /// One task at a time exchanges a volume's file or tells its path.
+  let locks = KeyedLock()
+  private let runningGuests = Mutex<(any VolumeUsers)?>(nil)
+
+  /// Registers Block Storage's workflows with `engine`.
+  public init(
+    database: any Database, clock: any WallClock = SystemClock(), log: Log, engine: WorkflowEngine,
+    images: any ImageSource, projects: any ProjectDirectory, settings: BlockStorageSettings
+  ) {
+    (self.database, self.clock, self.log, self.engine) = (database, clock, log, engine)
+    (self.images, self.projects, self.settings) = (images, projects, settings)
+    engine.register(workflows)
+  }
+
+  var workflows: [WorkflowDefinition] { volumeWorkflows + backupWorkflows + moveWorkflows }
+
+  /// Who runs the guests that have volumes attached: Compute. Set it before requests are answered.
+  public var users: (any VolumeUsers)? {
+    get { runningGuests.withLock { $0 } }
+    set { runningGuests.withLock { $0 = newValue } }
+  }
+
+  /// The Block Storage API, microversions 3.0 to 3.71.
+  public var api: ServiceAPI {
+    ServiceAPI(
+      name: "block-storage", errors: .blockStorage, microversions: Self.microversions, routes: routes,
+      normalize: Self.normalize)
+  }
+
+  private var routes: [Route] {
+    var routes: [Route] = versionRoutes
+    routes += volumeRoutes
+    routes += volumeActionRoutes
+    routes += moveRoutes
+    routes += manageRoutes
+    routes += legacyAttachRoutes
+    routes += metadataRoutes
+    routes += snapshotRoutes
+    routes += attachmentRoutes
+    routes += typeRoutes
+    routes += typeSpecRoutes
+    routes += encryptionRoutes
+    routes += defaultTypeRoutes
+    routes += qosRoutes
+    routes += quotaRoutes
+    routes += infoRoutes
+    routes += serviceRoutes
+    routes += messageRoutes
+    routes += transferRoutes
+    routes += backupRoutes
+    routes += groupTypeRoutes
+    routes += groupRoutes
+    routes += groupSnapshotRoutes
+    return routes
+  }
+
+  /// Makes what must be there, and removes files that an earlier process left half-made. Call it before requests are
+  /// answered. A backend whose folder cannot be made is reported, and refuses volumes until it can.
+  public func start() async throws {
+    for backend in settings.backends {
+      do {
+        try HostFiles.makeFolder(backend.folder, mode: 0o700)
+      } catch { log.error("backend \(backend.name): \(error)") }
+    }
+    let (settings, now) = (settings, clock.now())
+    try await database.write { tx in
+      try ServiceStore.register(settings, now: now, tx: tx)
+      try TypeStore.makeStandard(now: now, tx: tx)
+    }
+    for backend in settings.backends { await sweep(backend) }
+  }
+
+  /// Nothing runs beside the workflow engine: jobs do all that takes time. Returns when the task is cancelled.
+  public func run() async throws {
+    while !Task.isCancelled { try await Task.sleep(for: .seconds(3600)) }
+  }
+
+  /// Removes files of our own naming that no row knows: those of a process that ended between a file and its row.
+  func sweep(_ backend: BlockStorageSettings.Backend) async {
+    do {
+      let known = try await database.read { tx in
+        let volumes = try Table.volume.all("backend = \(backend.name)", tx: tx).map { Volume(row: $0).file }
+        return Set(volumes + (try Table.layer.all("backend = \(backend.name)", tx: tx).map(\.id)))
+      }
+      for name in try HostFiles.list(backend.folder) {
+        let isOurs = ["volume-", "layer-", "copy-", "upload-", "moved-"].contains {
+          name.hasPrefix($0) && UUIDText.isValid(String(name.dropFirst($0.count)))
+        }
+        guard name.hasSuffix(".tmp") || isOurs && !known.contains(name) else { continue }
+        log.warning("backend \(backend.name): removing the left-over file \(name)")
+        try HostFiles.remove("\(backend.folder)/\(name)")
+      }
+    } catch { log.error("backend \(backend.name) could not be checked: \(error)") }
+  }
+}

@@ -1,0 +1,179 @@
+import Contracts
+import Kit
+import Store
+
+/// Attachments of volumes to servers, for Compute and for the API: rows `reserved` → `attaching` → `attached`.
+extension BlockStorageService: VolumeAttaching {
+  public func volume(_ id: String, visibleTo auth: AuthContext, tx: any Transaction) throws -> VolumeSummary? {
+    guard let volume = try VolumeStore.find(id, tx: tx), auth.isAdmin || volume.projectID == auth.projectID else {
+      return nil
+    }
+    return Self.summary(volume)
+  }
+  public func volume(_ id: String, tx: any Transaction) throws -> VolumeSummary? {
+    try VolumeStore.find(id, tx: tx).map(Self.summary)
+  }
+  private static func summary(_ volume: Volume) -> VolumeSummary {
+    VolumeSummary(
+      id: volume.id, name: volume.row.text("name"), status: volume.status, sizeGB: volume.size,
+      isBootable: volume.row.bool("bootable"), isMultiattach: volume.isMultiattach, projectID: volume.projectID,
+      zone: volume.row.text("zone"), imageMetadata: volume.row.texts("image_metadata"))
+  }
+
+  public func snapshot(_ id: String, visibleTo auth: AuthContext, tx: any Transaction) throws -> (
+    sizeGB: Int, volumeID: String
+  )? {
+    guard let row = try Table.snapshot.find(id, tx: tx), auth.isAdmin || row.projectID == auth.projectID else {
+      return nil
+    }
+    return (row.int("size"), row.text("volume_id"))
+  }
+
+  public func create(
+    sizeGB: Int?, source: VolumeSource, type: String?, name: String, zone: String, auth: AuthContext, requestID: String,
+    tx: any Transaction
+  ) throws -> String {
+    var order = VolumeOrder()
+    (order.name, order.size, order.source, order.type) = (name, sizeGB, source, type)
+    order.zone = zone.isEmpty || zone != settings.zone ? nil : zone
+    return try createVolume(order, auth: auth, requestID: requestID, tx: tx)
+  }
+
+  public func waitReady(_ id: String) async throws {
+    while true {
+      let found = try await database.read { tx in
+        (
+          try VolumeStore.find(id, tx: tx)?.status,
+          try Table.message.all("resource_uuid = \(id)", tx: tx).last?.text("user_message")
+        )
+      }
+      switch found.0 {
+      case "creating", "downloading", "restoring-backup", "managing": try await Task.sleep(for: .milliseconds(50))
+      case nil: throw Volume.notFound(id)
+      case .some(let status) where status.hasPrefix("error"):
+        throw Fault.badRequest("Volume \(id) is in status \(status): \(found.1 ?? "no message explains it").")
+      default: return
+      }
+    }
+  }
+
+  public func reserve(_ id: String, serverID: String, tx: any Transaction) throws -> String {
+    guard let volume = try VolumeStore.find(id, tx: tx) else { throw Volume.notFound(id) }
+    return try reserve(volume, serverID: serverID, mode: nil, tx: tx)
+  }
+
+  /// Makes the attachment of a server, once per server. Throws a 400 fault when the volume is in no state for it.
+  func reserve(_ volume: Volume, serverID: String?, mode: String?, tx: any Transaction) throws -> String {
+    let rows = try VolumeStore.attachments(volume.id, tx: tx)
+    if let serverID, let own = rows.first(where: { $0.text("server_id") == serverID }) {
+      // The same server again is the same reservation, unless the volume may be attached several times.
+      return own.id
+    }
+    let allowed =
+      volume.isMultiattach
+      ? ["available", "downloading", "creating", "in-use", "reserved", "attaching"]
+      : ["available", "downloading", "creating"]
+    guard allowed.contains(volume.status), volume.isMultiattach || rows.isEmpty else {
+      throw Volume.invalid(
+        "Volume \(volume.id) status must be \(allowed.joined(separator: " or ")) to reserve, but the current status is "
+          + "\(volume.status).")
+    }
+    let (id, now) = (UUIDText.make(), clock.now())
+    try Table.attachment.insert(
+      [
+        "id": id, "volume_id": volume.id, "project_id": volume.projectID, "server_id": serverID, "mode": mode,
+        "status": "reserved", "created_at": now, "updated_at": now,
+      ], tx: tx)
+    try VolumeStore.settle(volume.id, now: now, tx: tx)
+    return id
+  }
+
+  public func connect(attachmentID: String, host: String, mountpoint: String) async throws -> VolumeConnection {
+    let found = try await database.read { tx -> Volume? in
+      guard let row = try Table.attachment.find(attachmentID, tx: tx) else { return nil }
+      return try VolumeStore.find(row.text("volume_id"), tx: tx)
+    }
+    guard let found else { throw Fault.notFound("Attachment \(attachmentID) could not be found.") }
+    // Nothing may exchange the volume's file between telling its path and recording that it is open.
+    return try await locks.with(found.id) { [self] in
+      let now = clock.now()
+      let (volume, row, limits) = try await database.write { tx -> (Volume, Row, [String: Int]) in
+        guard let volume = try VolumeStore.find(found.id, tx: tx),
+          let row = try Table.attachment.find(attachmentID, tx: tx)
+        else { throw Volume.notFound(found.id) }
+        let status = row.status == "attached" ? "attached" : "attaching"
+        try Table.attachment.set(
+          attachmentID,
+          [
+            "host": host, "mountpoint": mountpoint, "connected": 1, "status": status,
+            "mode": row.optionalText("mode") ?? (volume.row.bool("readonly") ? "ro" : "rw"), "updated_at": now,
+          ], tx: tx)
+        try VolumeStore.settle(volume.id, now: now, tx: tx)
+        return (volume, row, try QoSLimits.limits(of: volume, tx: tx))
+      }
+      let disk = try disk(volume)
+      try store(volume.backend).check()
+      return VolumeConnection(
+        path: disk.path, format: disk.format, isReadOnly: volume.row.bool("readonly") || row.text("mode") == "ro",
+        limits: limits, secretPath: disk.keyPath)
+    }
+  }
+
+  public func complete(attachmentID: String, tx: any Transaction) throws {
+    guard let row = try Table.attachment.find(attachmentID, tx: tx) else {
+      throw Fault.notFound("Attachment \(attachmentID) could not be found.")
+    }
+    let now = clock.now()
+    try Table.attachment.set(
+      attachmentID,
+      ["status": "attached", "attached_at": row.optionalInt("attached_at") ?? now.microseconds, "updated_at": now],
+      tx: tx)
+    try VolumeStore.settle(row.text("volume_id"), now: now, tx: tx)
+  }
+
+  public func beginDetaching(attachmentID: String, tx: any Transaction) throws {
+    guard let row = try Table.attachment.find(attachmentID, tx: tx) else { return }
+    try tx.execute(
+      "UPDATE bs_volume SET status = 'detaching' WHERE id = \(row.text("volume_id")) AND status = 'in-use'")
+  }
+  public func keepAttached(attachmentID: String, tx: any Transaction) throws {
+    guard let row = try Table.attachment.find(attachmentID, tx: tx) else { return }
+    try tx.execute(
+      "UPDATE bs_volume SET status = 'in-use' WHERE id = \(row.text("volume_id")) AND status = 'detaching'")
+  }
+
+  public func release(attachmentID: String, tx: any Transaction) throws {
+    guard let row = try Table.attachment.find(attachmentID, tx: tx) else { return }
+    try Table.attachment.remove(attachmentID, tx: tx)
+    try VolumeStore.settle(row.text("volume_id"), now: clock.now(), tx: tx)
+  }
+
+  public func delete(_ id: String, requestID: String, tx: any Transaction) throws {
+    guard let volume = try VolumeStore.find(id, tx: tx), volume.status != "deleting" else { return }
+    try deleteVolume(volume, requestID: requestID, tx: tx)
+  }
+}
+
+/// Limits of a volume's type that QEMU enforces, by QEMU's names (qemu(1), throttling).
+enum QoSLimits {
+  private static let names = [
+    "total_iops_sec": "iops-total", "read_iops_sec": "iops-read", "write_iops_sec": "iops-write",
+    "total_bytes_sec": "bps-total", "read_bytes_sec": "bps-read", "write_bytes_sec": "bps-write",
+    "size_iops_sec": "iops-size",
+  ]
+
+  static func limits(of volume: Volume, tx: any Transaction) throws -> [String: Int] {
+    guard let type = try volume.typeID.flatMap({ try Table.type.find($0, tx: tx) }),
+      let qos = try type.optionalText("qos_id").flatMap({ try Table.qos.find($0, tx: tx) }),
+      qos.text("consumer") != "back-end"
+    else { return [:] }
+    var limits: [String: Int] = [:]
+    for (key, text) in qos.texts("specs") {
+      guard let value = Int(text), value > 0 else { continue }
+      if let name = names[key] { limits[name] = value }
+      if key.hasSuffix("_max"), let name = names[String(key.dropLast(4))] { limits[name + "-max"] = value }
+      if key.hasSuffix("_per_gb"), let name = names[String(key.dropLast(7))] { limits[name] = value * volume.size }
+    }
+    return limits
+  }
+}

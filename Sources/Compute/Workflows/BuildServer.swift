@@ -114,11 +114,15 @@ struct DeleteServer: Sendable {
   let service: ComputeDependencies
 
   var definition: WorkflowDefinition {
-    WorkflowDefinition(
+    let snapshots = SnapshotServer(service: service)
+    return WorkflowDefinition(
       kind: ServerJob.delete.rawValue, deadline: .seconds(300), preempts: true,
       steps: [
         Step("destroy", deadline: .seconds(60), attempts: 4) { context in
-          try await service.hypervisor.delete(ServerGuest.id(context.job))
+          let id = ServerGuest.id(context.job)
+          try await service.hypervisor.delete(id)
+          let cutOff = try await service.database.read { try snapshots.abandoned(id, tx: $0) }
+          try snapshots.removeFiles(cutOff)
           return .done
         },
         Step("release", deadline: .seconds(30), attempts: 4) { context in
@@ -126,6 +130,7 @@ struct DeleteServer: Sendable {
           return StepResult { tx in
             try service.ports.release(serverID: id, tx: tx)
             try service.allocations.release(consumer: id, tx: tx)
+            try snapshots.discardImages(try snapshots.abandoned(id, tx: tx), tx: tx)
             try ServerGroupStore.removeMember(id, tx: tx)
             try ServerStore.markDeleted(id, now: service.clock.now(), tx: tx)
           }

@@ -24,7 +24,9 @@ struct ServerSync: Sendable {
     for guest in guests where !known.contains(guest.id) && !busy.contains(Server.subject(guest.id)) {
       try await removeOrphan(guest.id)
     }
+    let now = service.clock.now()
     for server in servers where !busy.contains(server.subject) {
+      guard Self.changed(server, power: power[server.id], now: now) != nil else { continue }
       try await record(server.id, power: power[server.id])
     }
   }

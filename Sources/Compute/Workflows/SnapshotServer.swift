@@ -1,5 +1,6 @@
 import API
 import Contracts
+import Foundation
 import Kit
 import Store
 import Workflow
@@ -15,12 +16,18 @@ struct SnapshotServer: Sendable {
     return WorkflowDefinition(
       kind: ServerJob.createImage.rawValue, deadline: .seconds(7200),
       steps: [
-        Step("copy", deadline: .seconds(3600)) { context in
-          try await service.hypervisor.snapshotRoot(of: ServerGuest.id(context.job), to: path(context))
-          return .done
-        },
+        Step(
+          "copy", deadline: .seconds(3600),
+          run: { context in
+            try await service.hypervisor.snapshotRoot(of: ServerGuest.id(context.job), to: path(context.job))
+            return .done
+          },
+          undo: { context in
+            try removeFile(context.job)
+            return .done
+          }),
         Step("upload", deadline: .seconds(3600)) { context in
-          try await service.images.importFile(path(context), into: image(context.job))
+          try await service.images.importFile(path(context.job), into: image(context.job))
           return .done
         },
       ],
@@ -31,8 +38,25 @@ struct SnapshotServer: Sendable {
   }
 
   @Sendable private func image(_ job: Job) -> String { job.input["image"]?.string ?? "" }
-  @Sendable private func path(_ context: StepContext) -> String {
-    "\(service.settings.snapshotFolder)/martlet-snapshot-\(image(context.job)).qcow2"
+  @Sendable private func path(_ job: Job) -> String {
+    "\(service.settings.snapshotFolder)/martlet-snapshot-\(image(job)).qcow2"
+  }
+  @Sendable private func removeFile(_ job: Job) throws {
+    guard FileManager.default.fileExists(atPath: path(job)) else { return }
+    try FileManager.default.removeItem(atPath: path(job))
+  }
+
+  // MARK: Deleted meanwhile
+
+  /// The snapshots of a server that its delete has cut off: nobody else takes them back.
+  func abandoned(_ serverID: String, tx: any Transaction) throws -> [Job] {
+    try JobStore.history(subject: Server.subject(serverID), tx: tx).filter {
+      $0.kind == ServerJob.createImage.rawValue && $0.state == .cancelled
+    }
+  }
+  func removeFiles(_ jobs: [Job]) throws { for job in jobs { try removeFile(job) } }
+  func discardImages(_ jobs: [Job], tx: any Transaction) throws {
+    for job in jobs { try service.images.discard(image(job), tx: tx) }
   }
 
   // MARK: The action

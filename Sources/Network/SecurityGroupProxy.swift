@@ -39,6 +39,7 @@ extension NetworkService {
     let now = clock.now()
     try SecurityGroupStore.ensureDefault(auth.projectID, now: now, tx: tx)
     try Quotas.check("security_group", project: auth.projectID, asked: 1, tx: tx)
+    try Quotas.check("security_group_rule", project: auth.projectID, asked: 2, tx: tx)
     let group = try SecurityGroupStore.create(
       ["project_id": .string(auth.projectID), "name": .string(name), "description": .string(description)], now: now,
       tx: tx)

@@ -15,6 +15,7 @@ extension NetworkModel {
       }
       try refuseWildcard(values.text("target_tenant"), object: object, verb: "create", context)
       try refuseDuplicatePolicy(values, context.tx)
+      try checkPoolScope(values, context.tx)
     }
     hooks.created = { values, context in try policyChanged(values, context) }
     hooks.updating = { old, changes, context in
@@ -25,6 +26,7 @@ extension NetworkModel {
       var wanted = old
       wanted["target_tenant"] = .string(target)
       try refuseDuplicatePolicy(wanted, context.tx)
+      try checkPoolScope(wanted, context.tx)
     }
     hooks.updated = { _, new, context in try policyChanged(new, context) }
     hooks.deleting = { values, context in try refuseInUse(values, replacedBy: nil, context) }
@@ -47,6 +49,22 @@ extension NetworkModel {
     }
     let title = type.split(separator: "_").joined(separator: " ")
     throw Fault.notFound("The \(title) \(id) could not be found.", kind: "NotFound")
+  }
+
+  /// A subnet pool is shared only with those who can use its address scope.
+  private func checkPoolScope(_ policy: JSONObject, _ tx: any Transaction) throws {
+    guard policy.text("object_type") == "subnetpool" else { return }
+    let target = policy.text("target_tenant")
+    let closed = try tx.first(
+      """
+      SELECT s.id FROM network_subnetpool p JOIN network_address_scope s ON s.id = p.address_scope_id
+      WHERE p.id = \(policy.text("object_id")) AND s.project_id != \(target) AND NOT EXISTS
+        (SELECT 1 FROM network_rbac r WHERE r.object_id = s.id AND r.target_tenant IN ('*', \(target)))
+      """)
+    if let closed {
+      throw Fault.invalidInput(
+        "Failed to share the subnet pool: its address scope \(closed.text("id")) is not shared with '\(target)'")
+    }
   }
 
   private func refuseWildcard(_ target: String, object: JSONObject, verb: String, _ context: ResourceContext)

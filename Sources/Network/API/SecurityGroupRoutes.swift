@@ -53,6 +53,7 @@ extension NetworkModel {
     hooks.creating = { values, context in
       try Self.refuseDefaultName(values["name"])
       try SecurityGroupStore.ensureDefault(values.projectID, now: context.now, tx: context.tx)
+      try Quotas.check("security_group_rule", project: values.projectID, asked: 2, tx: context.tx)
     }
     hooks.created = { values, context in
       try SecurityGroupStore.addInitialRules(values, isDefault: false, now: context.now, tx: context.tx)

@@ -69,7 +69,8 @@ let command: [Target] = [
   library(
     "Cloud",
     service + [
-      "Host", "GuestImage", "Identity", "Image", "Placement", "Network", "Compute", "Dashboard", "ComputeNode",
+      "Host", "GuestImage", "Identity", "Image", "Placement", "Network", "Compute", "BlockStorage", "Dashboard",
+      "ComputeNode",
       "NetworkNode",
     ] + nio),
   .executableTarget(

@@ -60,6 +60,7 @@ public struct CloudServer: Sendable {
       name: configuration.text("network.external_name"), cidr: configuration.text("network.external_cidr"),
       gateway: configuration.text("network.external_gateway"))
     try await services.image.start()
+    try await services.blockStorage.start()
     try await services.compute.start()
   }
 

@@ -1,4 +1,5 @@
 import API
+import BlockStorage
 import Compute
 import ComputeNode
 import Config
@@ -25,6 +26,7 @@ public struct CloudServices: Sendable {
   public let image: ImageService
   public let placement: PlacementService
   public let network: NetworkService
+  public let blockStorage: BlockStorageService
   public let compute: ComputeService
   public let hypervisor: any Hypervisor
   public let dataplane: any Dataplane
@@ -59,6 +61,9 @@ public struct CloudServices: Sendable {
     network = NetworkService(
       database: database, clock: clock, log: logs.logger("network"), dataplane: dataplane, projects: identity,
       settings: NetworkSettings(host: host))
+    blockStorage = BlockStorageService(
+      database: database, clock: clock, log: logs.logger("block-storage"), engine: engine, images: image,
+      projects: identity, settings: try VolumeBackends.settings(configuration, state, host: host))
     compute = ComputeService(
       database: database, clock: clock, log: logs.logger("compute"), engine: engine, hypervisor: hypervisor,
       images: image, ports: network, securityGroups: network, allocations: placement, projects: identity,
@@ -110,9 +115,11 @@ public struct CloudServices: Sendable {
   /// Every service's tables.
   public static var migrations: [Migration] {
     JobStore.migrations + IdentityService.migrations + ImageService.migrations + PlacementService.migrations
-      + NetworkService.migrations + ComputeService.migrations
+      + NetworkService.migrations + BlockStorageService.migrations + ComputeService.migrations
   }
 
   /// Every service's API.
-  public var apis: [ServiceAPI] { [identity.api, image.api, compute.api, placement.api, network.api] }
+  public var apis: [ServiceAPI] {
+    [identity.api, image.api, compute.api, placement.api, network.api, blockStorage.api]
+  }
 }

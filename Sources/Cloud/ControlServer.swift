@@ -67,6 +67,7 @@ struct ControlServer: Sendable {
 /// The names that `martlet log set` takes: one log each.
 public enum LogService {
   public static let all = [
-    "martlet", "identity", "image", "compute", "placement", "network", "workflow", "compute-node", "network-node",
+    "martlet", "identity", "image", "compute", "placement", "network", "block-storage", "workflow", "compute-node",
+    "network-node",
   ]
 }

@@ -19,6 +19,11 @@ public struct ServicePort: Sendable {
     ServicePort(service: "compute", catalogType: "compute", catalogName: "nova", port: 8774, suffix: "/v2.1"),
     ServicePort(service: "placement", catalogType: "placement", catalogName: "placement", port: 8778, suffix: ""),
     ServicePort(service: "network", catalogType: "network", catalogName: "neutron", port: 9696, suffix: ""),
+    ServicePort(
+      service: "block-storage", catalogType: "block-storage", catalogName: "cinder", port: 8776, suffix: "/v3"),
+    // The name by which older clients look for it.
+    ServicePort(
+      service: "block-storage", catalogType: "volumev3", catalogName: "cinderv3", port: 8776, suffix: "/v3"),
   ]
 
   /// The dashboard: a page for people, so the catalog does not have it.

@@ -22,6 +22,8 @@ public struct StateFolder: Sendable, Equatable {
   /// What the process itself prints while it starts and when it dies.
   public var output: String { path + "/log/martlet.log" }
   public var images: String { path + "/images" }
+  public var volumes: String { path + "/volumes" }
+  public var backups: String { path + "/backups" }
   public var guests: String { path + "/guests" }
   public var networks: String { path + "/networks" }
   /// The guest image that `martlet image build` makes.

@@ -67,6 +67,13 @@ public struct ConfigurationKey: Sendable {
     ConfigurationKey(
       "placement.reserved_memory_mb", .integer(0...1_000_000), "512", "Memory in MiB of a node that guests do not get."),
     ConfigurationKey(
+      "volumes.backends", .text, "files",
+      "Where volumes live, separated by commas: name, name:format or name:format:folder. The format is qcow2 (thin, copy on write) or raw; the folder is one in the state folder when none is named."
+    ),
+    ConfigurationKey(
+      "volumes.over_subscription_ratio", .decimal(1...1000), "20.0",
+      "Gigabytes of volumes that a backend promises for each gigabyte of its disk."),
+    ConfigurationKey(
       "network.driver", .choice(["kernel", "fake"]), "kernel", "kernel: real networks. fake: only in the books."),
     ConfigurationKey(
       "network.external", .text, "routed",

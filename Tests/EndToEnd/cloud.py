@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import unittest
 
 import requests
 
@@ -43,6 +44,22 @@ def wait(what, condition, seconds=120, interval=0.5):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not after {seconds} s; last: {value!r}")
         time.sleep(interval)
+
+
+class Story(unittest.TestCase):
+    """Tests that run in the order of their names and build on each other: after a failure the rest fails at once."""
+    broken = None
+
+    def setUp(self):
+        if type(self).broken:
+            self.fail(f"an earlier part of the story failed: {type(self).broken}")
+
+    def run(self, result=None):
+        before = len(result.failures) + len(result.errors)
+        super().run(result)
+        if len(result.failures) + len(result.errors) > before and not type(self).broken:
+            type(self).broken = self._testMethodName
+        return result
 
 
 class Cloud:
@@ -109,8 +126,8 @@ class Cloud:
     def openstack(self, *words, user=None, check=True, timeout=180):
         """The stock client, as the administrator or with other OS_* variables; JSON output is parsed."""
         words = [str(word) for word in words]
-        wants_json = any(word in ("list", "show", "create", "issue", "set-and-show") for word in words[:4]) \
-            and "-f" not in words and "group rule delete" not in " ".join(words)
+        wants_json = any(word in ("list", "show", "create", "issue") for word in words[:4]) \
+            and words[:3] != ["console", "log", "show"]
         result = self.martlet("exec", "--", OPENSTACK, *words, *(["-f", "json"] if wants_json else []),
                               env=self.environment(**(user or {})), check=check, timeout=timeout)
         if not check:

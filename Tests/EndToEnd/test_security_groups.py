@@ -1,14 +1,15 @@
 """Security groups filter for real, between two guests; two projects with the same addresses do not see each other."""
+import base64
 import pathlib
 import time
 import unittest
 
-from cloud import Cloud, run, wait
+from cloud import Cloud, Story, run, wait
 
 USER_DATA = "#!/bin/sh\n(while true; do nc -l -p 8080 -e cat; done) >/dev/null 2>&1 &\n"
 
 
-class SecurityGroups(unittest.TestCase):
+class SecurityGroups(Story):
     @classmethod
     def setUpClass(cls):
         cls.cloud = Cloud()
@@ -44,7 +45,6 @@ class SecurityGroups(unittest.TestCase):
                     "port_range_max": port, "ethertype": "IPv4"}})["security_group_rule"]["id"]
                 cls.groups[f"{name}:{port}"] = rule
         flavor = next(f["id"] for f in api("GET", "compute", "/flavors")["flavors"] if f["name"] == "m1.nano")
-        import base64
         cls.guests = {}
         for name in ("client", "server"):
             body = {"server": {

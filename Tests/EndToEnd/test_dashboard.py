@@ -1,0 +1,255 @@
+"""The dashboard in a real browser: the launch flow from a project to a running instance, on a cloud of fake guests.
+
+Screenshots go to .build/test-logs/dashboard/."""
+import os
+import pathlib
+import tempfile
+import time
+import unittest
+
+import requests
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from cloud import ROOT, Cloud
+
+SHOTS = pathlib.Path(os.environ.get("SHOTS", ROOT / ".build" / "test-logs" / "dashboard"))
+HOSTILE = "<img src=x onerror=document.title='owned'>\"'{{{csrf}}}"
+
+
+class DashboardTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cloud = Cloud(fake=True)
+        cls.cloud.up()
+        cls.base = f"http://127.0.0.1:{8443 + cls.cloud.offset}"
+        options = webdriver.ChromeOptions()
+        options.binary_location = "/usr/bin/chromium"
+        for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1360,900", "--lang=en"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        cls.browser = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+        cls.browser.set_page_load_timeout(30)
+        SHOTS.mkdir(parents=True, exist_ok=True)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.browser.quit()
+        cls.cloud.destroy()
+
+    # What a person does
+
+    def until(self, condition, seconds=20):
+        wait = WebDriverWait(self.browser, seconds, 0.1, ignored_exceptions=[StaleElementReferenceException])
+        return wait.until(lambda _: condition())
+
+    def one(self, selector):
+        return self.browser.find_element(By.CSS_SELECTOR, selector)
+
+    def go(self, path):
+        self.browser.get(self.base + path)
+
+    def text(self):
+        return self.one("main").text
+
+    def shot(self, name):
+        for theme in ("light", "dark"):
+            self.browser.execute_script(f"document.documentElement.dataset.theme = '{theme}'")
+            self.browser.save_screenshot(str(SHOTS / f"{name}-{theme}.png"))
+
+    def sign_in(self, user, password):
+        self.browser.delete_all_cookies()
+        self.go("/sign-in")
+        self.one("[name=user]").send_keys(user)
+        self.one("[name=password]").send_keys(password)
+        self.one(".sign-in button.primary").click()
+        self.until(lambda: "/project/overview" in self.browser.current_url)
+
+    def fill(self, **values):
+        form = self.one("#form-panel form")
+        for name, value in values.items():
+            fields = form.find_elements(By.NAME, name)
+            field = fields[0]
+            if field.tag_name == "select":
+                option = next(o for o in Select(field).options if value in o.text)
+                Select(field).select_by_visible_text(option.text)
+            elif field.get_attribute("type") == "checkbox":
+                if field.is_selected() != value:
+                    field.click()
+            else:
+                field.clear()
+                field.send_keys(value)
+        return form
+
+    def submit(self, path, **values):
+        """Opens the form of an action, fills it in and sends it; returns when the next page is there."""
+        self.go(path)
+        form = self.fill(**values)
+        form.find_element(By.CSS_SELECTOR, ".buttons button").click()
+        self.until(lambda: path not in self.browser.current_url)
+        self.assertNotIn("flash bad", self.browser.page_source)
+
+    def id_of(self, title):
+        self.until(lambda: title in self.text())
+        return self.browser.find_element(By.LINK_TEXT, title).get_attribute("href").rsplit("/", 1)[1]
+
+    # The flow
+
+    def test_launch_flow(self):
+        admin = pathlib.Path(self.cloud.state, "admin-password").read_text().strip()
+        self.go("/sign-in")
+        self.shot("sign-in")
+        self.sign_in("admin", admin)
+        self.administrator()
+        self.sign_in("erin", "a-long-password-9")
+        self.networks()
+        self.keys_and_image(admin)
+        self.launch()
+        self.outside()
+        self.other_pages()
+        severe = [line for line in self.browser.get_log("browser")
+                  if line["level"] == "SEVERE" and "status of 4" not in line["message"]]
+        self.assertEqual(severe, [])
+
+    def administrator(self):
+        self.submit("/identity/projects/-/create", name="engineering", description=HOSTILE)
+        self.submit("/identity/users/-/create", name="erin", password="a-long-password-9", project="engineering",
+                    role="member")
+        self.go("/admin/quotas")
+        project = self.id_of("engineering")
+        self.submit(f"/admin/quotas/{project}/edit", instances="5", cores="4")
+        self.assertIn("5", self.text())
+        self.shot("quotas")
+        self.go(f"/identity/projects/{project}")
+        self.assertIn("erin", self.text())
+        self.assertIn(HOSTILE, self.text())
+        self.shot("project")
+        self.go("/admin/logs")
+        self.assertIn("signed in", self.text())
+        self.shot("logs")
+        for page in ("overview", "instances", "hypervisors", "flavors", "images", "networks", "routers",
+                     "floating-ips", "services", "agents"):
+            self.go(f"/admin/{page}")
+            self.assertNotIn("could not answer", self.browser.title, page)
+        self.shot("agents")
+
+    def networks(self):
+        self.go("/project/overview")
+        self.shot("overview-empty")
+        self.submit("/project/networks/-/create", name="web", cidr="10.20.0.0/24", subnet_name="web-v4")
+        self.assertIn("10.20.0.0/24", self.text())
+        self.shot("network")
+        self.submit("/project/routers/-/create", name="edge", external="public")
+        router = self.browser.current_url.rsplit("/", 1)[1]
+        self.submit(f"/project/routers/{router}/add-interface", subnet="web-v4")
+        self.shot("router")
+        self.submit("/project/security-groups/-/create", name="ssh", description=HOSTILE)
+        group = self.browser.current_url.rsplit("/", 1)[1]
+        for service in ("SSH", "Ping"):
+            self.submit(f"/project/security-groups/{group}/add-rule", service=service)
+        self.assertIn("22", self.text())
+        self.shot("security-group")
+        # A mistake is said where it was made, and the values stay.
+        self.go("/project/networks/-/create")
+        self.fill(name="wrong", cidr="10.0.0.0/99").find_element(By.CSS_SELECTOR, ".buttons button").click()
+        self.until(lambda: self.browser.find_elements(By.CSS_SELECTOR, ".flash.bad"))
+        self.assertEqual(self.one("[name=name]").get_attribute("value"), "wrong")
+
+    def keys_and_image(self, admin):
+        self.go("/project/key-pairs")
+        self.browser.find_element(By.LINK_TEXT, "Create key pair").click()
+        self.until(lambda: self.browser.find_elements(By.CSS_SELECTOR, "dialog #form-panel"))
+        self.fill(name="erin-key").find_element(By.CSS_SELECTOR, ".buttons button").click()
+        self.until(lambda: "PRIVATE KEY" in self.browser.page_source)
+        self.shot("key-pair")
+        with tempfile.NamedTemporaryFile(suffix=".raw") as image:
+            image.write(os.urandom(3 << 20))
+            image.flush()
+            self.submit("/project/images/-/create", name="tiny", format="raw", visibility="private", file=image.name)
+        self.until(lambda: "tiny" in self.text() and "3 MiB" in self.text())
+        self.shot("images")
+
+    def launch(self):
+        self.go("/project/launch")
+        self.one("[name=name]").send_keys("web-1")
+        self.shot("launch-details")
+        for step in range(7):
+            if self.one("[data-step]:not([hidden]) h2").text == "Source":
+                self.one("[name=source]").click()
+            if self.one("[data-step]:not([hidden]) h2").text == "Flavor":
+                self.assertIn("VCPUs left", self.text())
+                row = next(r for r in self.browser.find_elements(By.CSS_SELECTOR, ".pick tr") if "m1.nano" in r.text)
+                row.find_element(By.CSS_SELECTOR, "input").click()
+                self.shot("launch-flavor")
+            if self.one("[data-step]:not([hidden]) h2").text == "Security groups":
+                next(label for label in self.browser.find_elements(By.CSS_SELECTOR, "label.check")
+                     if label.text.strip() == "ssh").click()
+            self.one("[data-next]").click()
+        self.one(".wizard .primary").click()
+        self.until(lambda: "/project/instances/" in self.browser.current_url)
+        # The page looks again by itself.
+        self.until(lambda: "ACTIVE" in self.one("#live-status").text, 30)
+        self.shot("instance")
+        self.browser.execute_script("window.scrollTo(0, 700)")
+        self.shot("instance-more")
+
+    def outside(self):
+        server = self.browser.current_url.rsplit("/", 1)[1]
+        self.submit(f"/project/instances/{server}/associate", port="10.20.0.", address="public")
+        self.submit(f"/project/instances/{server}/edit", name=HOSTILE[:60])
+        self.go("/project/instances")
+        self.until(lambda: "↗" in self.text())
+        self.one("td.act summary").click()
+        self.shot("instances")
+        self.go("/project/topology")
+        self.until(lambda: "edge" in self.text())
+        self.shot("topology")
+        self.one("[data-zoom=in]").click()
+        self.go("/project/floating-ips")
+        self.assertIn("10.20.0.", self.text())
+        self.go("/search?q=10.20.0")
+        self.assertIn("Instances", self.text())
+        self.shot("search")
+        # Stop it by the row's check box and the bulk bar.
+        self.go("/project/instances")
+        self.one("[name=ids]").click()
+        self.one("#bulk button[formaction$='stop']").click()
+        self.until(lambda: "SHUTOFF" in self.text(), 30)
+
+    def other_pages(self):
+        self.go("/project/overview")
+        self.shot("overview")
+        for path in ("volumes", "volume-snapshots", "server-groups", "access", "key-pairs"):
+            self.go(f"/project/{path}")
+            self.assertNotIn("could not answer", self.browser.title, path)
+        self.go("/identity/users")
+        self.assertNotEqual(self.browser.title, "owned")
+        self.browser.add_cookie({"name": "martlet_language", "value": "ko", "path": "/"})
+        self.go("/project/instances")
+        self.assertEqual(self.one("html").get_attribute("lang"), "ko")
+        self.assertIn("인스턴스", self.text())
+        self.shot("korean")
+        self.browser.set_window_size(420, 860)
+        self.go("/project/overview")
+        self.shot("phone")
+        self.browser.set_window_size(1360, 900)
+
+    def test_without_javascript(self):
+        """Signing in and reading need no script."""
+        session = requests.Session()
+        page = session.get(self.base + "/", timeout=30)
+        csrf = page.text.split('name="csrf" value="')[1].split('"')[0]
+        password = pathlib.Path(self.cloud.state, "admin-password").read_text().strip()
+        page = session.post(self.base + "/sign-in", data={"csrf": csrf, "user": "admin", "password": password},
+                            timeout=30)
+        self.assertIn("Overview", page.text)
+        started = time.monotonic()
+        self.assertEqual(session.get(self.base + "/admin/flavors", timeout=30).status_code, 200)
+        self.assertLess(time.monotonic() - started, 5)
+
+
+if __name__ == "__main__":
+    unittest.main()

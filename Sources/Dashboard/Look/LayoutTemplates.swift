@@ -7,7 +7,7 @@ enum LayoutTemplates {
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>{{title}} · Martlet</title>
-    <link rel="stylesheet" href="{{style}}">
+    <link rel="stylesheet" href="{{stylesheet}}">
     <link rel="icon" type="image/svg+xml" href="{{favicon}}">
     <script src="{{script}}" defer></script>
     </head>

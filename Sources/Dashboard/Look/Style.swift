@@ -107,7 +107,8 @@ enum Style {
     .sheet button[aria-current] { color: var(--accent); font-weight: 600; }
     .preferences { padding: 8px 10px; display: grid; gap: 8px; border-block: 1px solid var(--line); margin: 6px 0 !important; }
     .preferences label { display: flex; justify-content: space-between; align-items: center; gap: 10px; }
-    .outside-foot { padding: 16px; } .outside-foot .preferences { display: flex; border: 0; color: var(--quiet); }
+    .outside-foot { padding: 16px; } .outside-foot .preferences { display: flex; align-items: center; border: 0; color: var(--quiet); }
+    .outside-foot .preferences label { margin: 0; font-weight: 450; }
     .flash { border-radius: 8px; padding: 9px 14px; margin: 0 0 16px; border: 1px solid transparent; overflow-wrap: anywhere; }
     .flash.good { background: var(--good-soft); color: var(--good); }
     .flash.bad { background: var(--bad-soft); color: var(--bad); }

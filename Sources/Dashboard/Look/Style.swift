@@ -86,6 +86,7 @@ enum Style {
     .small { padding: 3px 10px; font-size: 13px; }
     input, select, textarea { font: inherit; color: var(--ink); background: var(--raised); border: 1px solid var(--line);
       border-radius: 7px; padding: 6px 10px; max-width: 100%; }
+    .filters input, .filters select, .filters button, .filters .button { height: 36px; }
     input:not([type=checkbox], [type=radio]):hover, select:hover, textarea:hover { border-color: var(--quiet); }
     input[type=checkbox], input[type=radio] { accent-color: var(--accent); width: 16px; height: 16px; margin: 0; }
     textarea { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: 12.5px; resize: vertical; }
@@ -113,7 +114,7 @@ enum Style {
     .flash.good { background: var(--good-soft); color: var(--good); }
     .flash.bad { background: var(--bad-soft); color: var(--bad); }
     .state { display: inline-flex; align-items: center; gap: 6px; padding: 1px 9px 1px 8px; border-radius: 20px;
-      font-size: 12.5px; font-weight: 550; }
+      font-size: 12.5px; font-weight: 550; white-space: nowrap; }
     .state::before { content: ""; width: 7px; height: 7px; border-radius: 50%; background: currentColor; flex: none; }
     .state.good { color: var(--good); background: var(--good-soft); } .state.bad { color: var(--bad); background: var(--bad-soft); }
     .state.busy { color: var(--busy); background: var(--busy-soft); } .state.off { color: var(--off); background: var(--off-soft); }
@@ -130,13 +131,14 @@ enum Style {
     .list th { text-align: left; font-size: 12.5px; font-weight: 600; color: var(--quiet); padding: 9px 14px;
       border-bottom: 1px solid var(--line); white-space: nowrap; }
     .list th a { color: inherit; }
-    .list td { padding: 8px 14px; border-bottom: 1px solid var(--line); vertical-align: middle; overflow-wrap: anywhere; }
+    .list td { padding: 8px 14px; border-bottom: 1px solid var(--line); vertical-align: middle; overflow-wrap: break-word; }
+    .list td:first-child, .list td.tick + td { overflow-wrap: anywhere; min-width: 130px; } .list td.tick { min-width: 0; }
     .list tbody tr:last-child td { border-bottom: 0; }
     .list tbody tr:hover { background: var(--soft); }
     .list .tick { width: 30px; padding-right: 0; } .list .act { width: 60px; text-align: right; padding-block: 3px; }
     .list .act .drop > summary { padding: 2px 10px; font-weight: 700; }
     .list td .line + .line { margin-top: 2px; }
-    .list td code { font-size: 12.5px; }
+    .list td code { font-size: 12.5px; overflow-wrap: break-word; } .lines td code { overflow-wrap: anywhere; }
     .list td:first-child a, .list td.tick + td a { font-weight: 600; }
     .list time { white-space: nowrap; }
     .lines td { font-size: 12.5px; padding-block: 4px; vertical-align: top; }

@@ -44,7 +44,11 @@ enum Layout {
     view["who"] = ["name": session.userName, "domain": session.domainName, "project": session.projectName] as View
     let areas = Panel.Area.allCases.filter { $0 == .project || session.isAdmin || $0 == .identity }
     view["menu"] = areas.map { area -> View in
-      let own = panels.filter { $0.area == area }.map { Item(href: $0.address, title: $0.title, icon: $0.icon) }
+      // What the identity API tells to administrators only is not offered to others.
+      let isOpen = area != .identity || session.isAdmin
+      let own = panels.filter { $0.area == area && (isOpen || $0.id == "application-credentials") }.map {
+        Item(href: $0.address, title: $0.title, icon: $0.icon)
+      }
       let items = (extra[area] ?? []) + own + (last[area] ?? [])
       return [
         "title": visit.t(

@@ -217,17 +217,18 @@ public enum PageLinks {
   {
     var links: [JSONValue] = []
     if hasNext, let last { links.append(["rel": "next", "href": .string(href(call, marker: last))]) }
-    if hasPrevious, let first {
-      links.append(["rel": "previous", "href": .string(href(call, marker: first, isReversed: true))])
-    }
+    // Behind the last page: the way back begins at the end.
+    if hasPrevious { links.append(["rel": "previous", "href": .string(href(call, marker: first, isReversed: true))]) }
     return links.isEmpty ? nil : .array(links)
   }
 
   /// This request's address with another marker. `isRelative`: without host, as Image writes it.
-  public static func href(_ call: Call, marker: String, isReversed: Bool = false, isRelative: Bool = false) -> String {
+  public static func href(_ call: Call, marker: String?, isReversed: Bool = false, isRelative: Bool = false) -> String {
     let rest = call.query.text(without: ["marker", "page_reverse"])
     let path = (isRelative ? "" : call.baseURL) + call.http.path
-    return path + "?" + (rest.isEmpty ? "" : rest + "&") + "marker=" + Percent.encode(marker)
-      + (isReversed ? "&page_reverse=True" : "")
+    let own = [
+      rest.isEmpty ? nil : rest, marker.map { "marker=" + Percent.encode($0) }, isReversed ? "page_reverse=True" : nil,
+    ]
+    return path + "?" + own.compactMap { $0 }.joined(separator: "&")
   }
 }

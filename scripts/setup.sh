@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 run="libsqlite3-dev qemu-system-x86 qemu-utils seabios ipxe-qemu dnsmasq-base nftables radvd iproute2 iputils-ping procps kmod"
 image="e2fsprogs openssh-client"
-test="python3 python3-venv iputils-arping busybox xorriso genisoimage openssl"
+test="python3 python3-venv iputils-arping busybox xorriso genisoimage openssl chromium chromium-driver fonts-noto-cjk"
 
 case "${1:-run}" in
   run) wanted=$run ;;
@@ -36,4 +36,8 @@ if [ "${1:-run}" = test ] && ! .venv/bin/openstack --version >/dev/null 2>&1; th
   echo "installing python-openstackclient into .venv"
   python3 -m venv .venv
   .venv/bin/pip install -q 'python-openstackclient==10.5.0'
+fi
+if [ "${1:-run}" = test ] && ! .venv/bin/python -c 'import selenium' 2>/dev/null; then
+  echo "installing selenium into .venv"
+  .venv/bin/pip install -q 'selenium>=4.20'
 fi

@@ -25,7 +25,7 @@ extension BlockStorageService {
       route("GET", "/group_types", "group:access_group_types_specs", .authenticated, since: 11) { [self] call in
         let auth = try call.auth
         return try await read { tx in
-          let scope: [SQL] = auth.isAdmin ? [] : ["is_public = 1"]
+          let scope = try Self.publicScope(call, auth)
           let page = try Self.groupTypeList.page(call, scope: scope, tx: tx)
           let items = page.rows.map { Self.view($0, isAdmin: auth.isAdmin) }
           return Self.groupTypeList.reply(call, "group_types", links: "group_type_links", page, items)

@@ -166,7 +166,7 @@ extension BlockStorageService {
         ], tx: tx)
       let volume = try VolumeStore.require(id, auth, tx: tx)
       try enqueue("volume-manage", volume, ["file": .string(file)], call, tx: tx)
-      return try showVolume(id, call, tx: tx)
+      return try showVolume(id, call, isAnswer: true, tx: tx)
     }
   }
 

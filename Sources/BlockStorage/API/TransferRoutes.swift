@@ -95,7 +95,7 @@ extension BlockStorageService {
     let hash = Digest.hex(Array((salt.value + key.value).utf8))
     return try await write(202) { tx in
       let volume = try VolumeStore.require(call.text("transfer", "volume_id") ?? "", auth, tx: tx)
-      guard volume.status == "available" else { throw Volume.invalid("status must be available to be transferred") }
+      try volume.require(["available"], "be transferred")
       if volume.isEncrypted, !call.since(3, 70) {
         throw Volume.invalid("transferring encrypted volume is not supported")
       }

@@ -78,31 +78,23 @@ extension BlockStorageService {
     ]
   }
 
-  static func typeView(_ row: Row, isAdmin: Bool) -> JSONValue {
+  /// Answers to changes leave out the QoS specs, as upstream's.
+  static func typeView(_ row: Row, isAdmin: Bool, hasQoS: Bool = true) -> JSONValue {
     let specs = row.texts("extra_specs")
     var view: JSONObject = [
       "id": .string(row.id), "name": row.optional("name"), "is_public": .bool(row.bool("is_public")),
       "os-volume-type-access:is_public": .bool(row.bool("is_public")), "description": row.optional("description"),
       "extra_specs": .texts(isAdmin ? specs : specs.filter { TypeStore.userVisible.contains($0.key) }),
     ]
-    if isAdmin { view["qos_specs_id"] = row.optional("qos_id") }
+    if isAdmin, hasQoS { view["qos_specs_id"] = row.optional("qos_id") }
     return .object(view)
   }
 
   private func listTypes(_ call: Call) async throws -> Reply {
     let auth = try call.auth
     return try await read { tx in
-      var scope: [SQL] = []
-      switch call.query["is_public"]?.lowercased() {
-      case nil where auth.isAdmin: scope.append("is_public = 1 OR 1 = 1")
-      case "none" where auth.isAdmin: break
-      case .some(let text) where auth.isAdmin:
-        guard let flag = Schema.boolean(.string(text)) else {
-          throw Fault.badRequest("Invalid is_public filter [\(text.prefix(40))]")
-        }
-        scope.append("is_public = \(flag)")
-      default: if let visible = TypeStore.visible(auth) { scope.append(visible) }
-      }
+      let access: SQL = "id IN (SELECT type_id FROM bs_type_access WHERE project_id = \(auth.projectID))"
+      var scope = try Self.publicScope(call, auth, orAccess: access)
       if let text = call.query["extra_specs"], call.since(3, 52) {
         for (key, value) in try BlockList.dictionary(text) {
           let pair = String(JSONValue.texts([key: value]).text.dropFirst().dropLast())
@@ -113,6 +105,17 @@ extension BlockStorageService {
       let items = page.rows.map { Self.typeView($0, isAdmin: auth.isAdmin) }
       return Self.typeList.reply(call, "volume_types", links: "volume_type_links", page, items)
     }
+  }
+
+  /// Public types by default; an administrator may ask for private ones, or by `None` for all.
+  static func publicScope(_ call: Call, _ auth: AuthContext, orAccess access: SQL? = nil) throws -> [SQL] {
+    let text = auth.isAdmin ? call.query["is_public"] ?? "true" : "true"
+    if text.lowercased() == "none" { return [] }
+    guard let isPublic = Schema.boolean(.string(text)) else {
+      throw Fault.badRequest("Invalid is_public filter [\(text.prefix(40))]")
+    }
+    guard isPublic, let access else { return ["is_public = \(isPublic)"] }
+    return ["is_public = 1 OR \(access)"]
   }
 
   private func createType(_ call: Call) async throws -> Reply {
@@ -130,7 +133,7 @@ extension BlockStorageService {
           ], tx: tx)
       } catch is DuplicateRow { throw Fault.conflict("Volume Type \(name) already exists.") }
       guard let row = try Table.type.find(id, tx: tx) else { throw TypeStore.notFound(id) }
-      return ["volume_type": Self.typeView(row, isAdmin: true)]
+      return ["volume_type": Self.typeView(row, isAdmin: true, hasQoS: false)]
     }
   }
 
@@ -153,7 +156,7 @@ extension BlockStorageService {
             "is_public": fields["is_public"].flatMap(Schema.boolean) ?? row.bool("is_public"),
           ], tx: tx)
       } catch is DuplicateRow { throw Fault.conflict("Volume Type \(name ?? "") already exists.") }
-      return ["volume_type": Self.typeView(try TypeStore.byID(row.id, auth, tx: tx), isAdmin: true)]
+      return ["volume_type": Self.typeView(try TypeStore.byID(row.id, auth, tx: tx), isAdmin: true, hasQoS: false)]
     }
   }
 

@@ -37,7 +37,7 @@ extension BlockStorageService {
         return try await write(202) { [self] tx in
           let order = try VolumeOrder(call)
           let id = try createVolume(order, auth: auth, requestID: call.requestID, tx: tx)
-          return try showVolume(id, call, tx: tx)
+          return try showVolume(id, call, isAnswer: true, tx: tx)
         }
       },
       route("GET", "/volumes/{id}", "volume:get", .projectReader) { [self] call in
@@ -60,9 +60,11 @@ extension BlockStorageService {
     ]
   }
 
-  func showVolume(_ id: String, _ call: Call, tx: any Transaction) throws -> JSONValue {
+  func showVolume(
+    _ id: String, _ call: Call, isAnswer: Bool = false, tx: any Transaction
+  ) throws -> JSONValue {
     let volume = try VolumeStore.require(id, try call.auth, tx: tx)
-    return ["volume": try VolumeView(call, [volume.row], tx: tx).detail(volume.row)]
+    return ["volume": try VolumeView(call, [volume.row], tx: tx).detail(volume.row, isAnswer: isAnswer)]
   }
 
   private func listVolumes(_ call: Call, isDetailed: Bool) async throws -> Reply {
@@ -104,7 +106,7 @@ extension BlockStorageService {
         try Table.volume.set(volume.id, ["metadata": JSONValue.texts(Input.metadata(metadata))], tx: tx)
       }
       try Table.volume.set(volume.id, ["updated_at": now], tx: tx)
-      return try showVolume(volume.id, call, tx: tx)
+      return try showVolume(volume.id, call, isAnswer: true, tx: tx)
     }
   }
 }

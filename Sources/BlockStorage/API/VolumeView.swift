@@ -24,7 +24,8 @@ struct VolumeView {
     ["id": .string(row.id), "name": row.optional("name"), "links": try call.links("volumes", row.id)]
   }
 
-  func detail(_ row: Row) throws -> JSONValue {
+  /// `isAnswer`: the answer to a creation or a change, which leaves out what upstream's extensions add.
+  func detail(_ row: Row, isAnswer: Bool = false) throws -> JSONValue {
     var view: JSONObject = [
       "id": .string(row.id), "status": .string(row.status), "size": .int(row.int("size")),
       "availability_zone": row.optional("zone"), "created_at": row.time("created_at"),
@@ -35,20 +36,27 @@ struct VolumeView {
       "metadata": metadata(row), "links": try call.links("volumes", row.id), "user_id": row.optional("user_id"),
       "bootable": row.bool("bootable") ? "true" : "false", "encrypted": .bool(row.bool("encrypted")),
       "replication_status": row.optional("replication_status"), "consistencygroup_id": nil,
-      "multiattach": .bool(row.bool("multiattach")), "os-vol-tenant-attr:tenant_id": .string(row.projectID),
+      "multiattach": .bool(row.bool("multiattach")),
       "migration_status": isAdmin ? row.optional("migration_status") : nil,
     ]
-    let image = row.texts("image_metadata")
-    if !image.isEmpty { view["volume_image_metadata"] = .texts(image) }
+    if !isAnswer { addExtensions(&view, row) }
     addVersioned(&view, row)
     return .object(view)
   }
 
-  private func addVersioned(_ view: inout JSONObject, _ row: Row) {
+  private func addExtensions(_ view: inout JSONObject, _ row: Row) {
+    view["os-vol-tenant-attr:tenant_id"] = .string(row.projectID)
+    let image = row.texts("image_metadata")
+    if !image.isEmpty { view["volume_image_metadata"] = .texts(image) }
     if isAdmin {
       view["os-vol-host-attr:host"] = row.optional("host")
       view["os-vol-mig-status-attr:migstat"] = row.optional("migration_status")
       view["os-vol-mig-status-attr:name_id"] = .null
+    }
+  }
+
+  private func addVersioned(_ view: inout JSONObject, _ row: Row) {
+    if isAdmin {
       if call.since(3, 21) { view["provider_id"] = .null }
       if call.since(3, 61) { view["cluster_name"] = .null }
     }

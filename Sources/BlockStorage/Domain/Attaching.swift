@@ -73,7 +73,7 @@ extension BlockStorageService: VolumeAttaching {
       volume.isMultiattach
       ? ["available", "downloading", "creating", "in-use", "reserved", "attaching"]
       : ["available", "downloading", "creating"]
-    guard allowed.contains(volume.status), volume.isMultiattach || rows.isEmpty else {
+    guard !volume.isMigrating, allowed.contains(volume.status), volume.isMultiattach || rows.isEmpty else {
       throw Volume.invalid(
         "Volume \(volume.id) status must be \(allowed.joined(separator: " or ")) to reserve, but the current status is "
           + "\(volume.status).")

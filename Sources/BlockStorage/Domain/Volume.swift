@@ -30,8 +30,13 @@ struct Volume: Sendable {
   static func invalid(_ reason: String) -> Fault {
     .badRequest("Invalid volume: \(reason)", kind: "InvalidVolume")
   }
-  /// Throws when the status is none of these.
+  /// Whether its data are on their way to another backend.
+  var isMigrating: Bool {
+    ["starting", "migrating", "completing"].contains(row.optionalText("migration_status") ?? "")
+  }
+  /// Throws when the status is none of these, or the volume is being moved.
   func require(_ statuses: [String], _ what: String) throws {
+    guard !isMigrating else { throw Self.invalid("Volume \(id) is migrating: it cannot \(what) now.") }
     guard statuses.contains(status) else {
       throw Self.invalid(
         "Volume \(id) status must be \(statuses.joined(separator: " or ")) to \(what), but its status is \(status).")

@@ -22,11 +22,12 @@ struct Disk: Sendable {
       "driver=qcow2,file.driver=file,file.filename=\(name),encrypt.key-secret=source",
     ]
   }
-  /// Options with which qemu-img writes it.
+  /// Options with which qemu-img writes it. The key is random, so slowing down guesses of it would only cost time.
   var targetOptions: [String] {
     guard let keyPath else { return [] }
     return [
-      "--object", "secret,id=target,file=\(keyPath)", "-o", "encrypt.format=luks,encrypt.key-secret=target",
+      "--object", "secret,id=target,file=\(keyPath)", "-o",
+      "encrypt.format=luks,encrypt.key-secret=target,encrypt.iter-time=10",
     ]
   }
 }

@@ -22,6 +22,7 @@ extension BlockStorageService {
       onFailed: { [self] tx, job, fault in
         let id = job.input["volume"]?.string ?? ""
         try Table.volume.set(id, ["status": "error", "updated_at": clock.now()], tx: tx)
+        try settleGroup(of: id, tx: tx)
         try tell(job, noun: "volume", fault, tx: tx)
       })
   }
@@ -51,12 +52,13 @@ extension BlockStorageService {
     guard let volume = try await volume(of: context), volume.status == "creating" else { return .done }
     let copied = try await fill(volume, context)
     let now = clock.now()
-    return StepResult { tx in
+    return StepResult { [self] tx in
       if copied, let source = volume.row.optionalText("source_volid") {
         try Layers.detach("layer-" + volume.id, from: source, tx: tx)
       }
       try Table.volume.set(volume.id, ["file": volume.file], tx: tx)
       try VolumeStore.free(volume.id, now: now, tx: tx)
+      try settleGroup(of: volume.id, tx: tx)
     }
   }
 

@@ -1,0 +1,177 @@
+import API
+import Contracts
+import Foundation
+import Host
+import Kit
+import Store
+import Synchronization
+import TestKit
+import Workflow
+
+@testable import BlockStorage
+
+/// Images for the tests: files by id, and what is uploaded to them.
+final class TestImages: ImageSource, Sendable {
+  private let state = Mutex<(images: [String: ImageSummary], files: [String: String])>(([:], [:]))
+  let folder: String
+
+  init(folder: String) { self.folder = folder }
+
+  func add(_ path: String, format: String, virtualSize: Int, status: String = "active") -> String {
+    let id = UUIDText.make()
+    let summary = ImageSummary(
+      id: id, name: "image", status: status, diskFormat: format, containerFormat: "bare",
+      sizeBytes: HostFiles.size(path) ?? 0, virtualSizeBytes: virtualSize, minDiskGB: 0, minRAMMB: 0,
+      owner: TestVerifier.mainProject, visibility: "public", properties: ["hw_disk_bus": "virtio"])
+    state.withLock {
+      $0.images[id] = summary
+      $0.files[id] = path
+    }
+    return id
+  }
+  func path(of id: String) -> String? { state.withLock { $0.files[id] } }
+  func image(_ id: String, visibleTo auth: AuthContext, tx: any Transaction) throws -> ImageSummary? {
+    state.withLock { $0.images[id] }
+  }
+  func image(_ id: String, tx: any Transaction) throws -> ImageSummary? { state.withLock { $0.images[id] } }
+  func file(of id: String) async throws -> String {
+    guard let path = path(of: id) else { throw Fault.notFound("no image") }
+    return path
+  }
+  func reserve(_ summary: ImageSummary, tx: any Transaction) throws {
+    state.withLock { $0.images[summary.id] = summary }
+  }
+  func discard(_ id: String, tx: any Transaction) throws { state.withLock { $0.images[id] = nil } }
+  func importFile(_ path: String, into id: String) async throws {
+    let target = "\(folder)/\(id)"
+    if HostFiles.exists(path) {
+      try HostFiles.remove(target)
+      try FileManager.default.moveItem(atPath: path, toPath: target)
+    }
+    state.withLock {
+      $0.images[id]?.status = "active"
+      $0.files[id] = target
+    }
+  }
+}
+
+/// A Block Storage service on a database and folders of its own, with two backends.
+struct BlockWorld {
+  let folder: String
+  let database: SQLiteDatabase
+  let engine: WorkflowEngine
+  let service: BlockStorageService
+  let router: APIRouter
+  let images: TestImages
+
+  init(
+    folder: String? = nil, database: SQLiteDatabase? = nil, images: TestImages? = nil,
+    crash: (@Sendable (CrashPoint, Job, String) throws -> Void)? = nil
+  ) async throws {
+    self.folder = try folder ?? TestKit.folder()
+    if let database {
+      self.database = database
+    } else {
+      self.database = try await TestKit.database(JobStore.migrations + BlockStorageService.migrations)
+    }
+    self.images = images ?? TestImages(folder: self.folder)
+    engine = WorkflowEngine(database: self.database, node: "node", log: TestKit.log, crash: crash)
+    service = BlockStorageService(
+      database: self.database, log: TestKit.log, engine: engine, images: self.images, projects: TestVerifier(),
+      settings: BlockStorageSettings(
+        host: "node",
+        backends: [
+          .init(name: "files", folder: self.folder + "/files"),
+          .init(name: "plain", folder: self.folder + "/plain", format: "raw"),
+        ], backupFolder: self.folder + "/backups", keyFolder: self.folder + "/keys"))
+    router = APIRouter(service.api, verifier: TestVerifier(), log: TestKit.log)
+    try await service.start()
+    if folder == nil {
+      // The standard type stays on the first backend, so that tests know where volumes are.
+      let name = TypeStore.standardName
+      try await self.database.write { tx in
+        _ = try tx.execute(
+          "UPDATE bs_type SET extra_specs = '{\"volume_backend_name\":\"files\"}' WHERE name = \(name)")
+      }
+    }
+  }
+
+  struct Answer {
+    var status: Int
+    var json: JSONValue
+    subscript(path: String) -> JSONValue? {
+      path.split(separator: ".").reduce(Optional(json)) { value, part in
+        Int(part).map { value?[$0] } ?? value?[String(part)]
+      }
+    }
+  }
+
+  /// Sends a request below `/v3` in microversion 3.`minor`, then runs the jobs that it made.
+  @discardableResult
+  func send(
+    _ method: String, _ path: String, _ body: JSONValue? = nil, as token: String = "member", minor: Int = 71,
+    drains: Bool = true
+  ) async throws -> Answer {
+    var headers: Headers = ["OpenStack-API-Version": "volume 3.\(minor)", "Content-Type": "application/json"]
+    if token != "none" { headers["X-Auth-Token"] = token }
+    let parts = path.split(separator: "?", maxSplits: 1).map(String.init)
+    let reply = await router.respond(
+      HTTPCall(
+        method: method, path: "/v3" + parts[0], query: Query(text: parts.count > 1 ? parts[1] : ""), headers: headers,
+        body: BodyStream(bytes: body?.bytes ?? [])))
+    if drains { try await engine.drain() }
+    if case .json(let value) = reply.body { return Answer(status: reply.status, json: value) }
+    return Answer(status: reply.status, json: .null)
+  }
+
+  func make(_ fields: JSONObject = [:], as token: String = "member") async throws -> String {
+    var volume: JSONObject = ["size": 1]
+    volume.merge(fields)
+    return try await send("POST", "/volumes", ["volume": .object(volume)], as: token)["volume.id"]?.string ?? ""
+  }
+  @discardableResult
+  func act(
+    _ id: String, _ name: String, _ fields: JSONValue = [:], as token: String = "member"
+  ) async throws -> Answer { try await send("POST", "/volumes/\(id)/action", [name: fields], as: token) }
+  func snapshot(_ volume: String) async throws -> String {
+    try await send("POST", "/snapshots", ["snapshot": ["volume_id": .string(volume)]])["snapshot.id"]?.string ?? ""
+  }
+  func volume(_ id: String) async throws -> JSONValue {
+    try await send("GET", "/volumes/\(id)", as: "admin")["volume"] ?? .null
+  }
+  func status(_ id: String) async throws -> String { try await volume(id)["status"]?.string ?? "gone" }
+
+  /// Writes a byte pattern into a volume as a guest would.
+  func write(_ id: String, _ pattern: Int, at offset: Int = 0) async throws {
+    try await io(id, "write -P \(pattern) \(offset) 64k")
+  }
+  /// Whether the volume has the pattern there.
+  func has(_ id: String, _ pattern: Int, at offset: Int = 0) async throws -> Bool {
+    do {
+      try await io(id, "read -P \(pattern) \(offset) 64k")
+      return true
+    } catch { return false }
+  }
+  private func io(_ id: String, _ command: String) async throws {
+    let disk = try await database.read { [service] tx in
+      try VolumeStore.find(id, tx: tx).map { try service.disk($0) }
+    }
+    guard let disk else { throw Fault.notFound(id) }
+    let arguments = disk.keyPath == nil ? ["-f", disk.format, disk.path] : disk.source
+    let output = try await Command("qemu-io", arguments + ["-c", command]).run()
+    guard output.status == 0, !output.text.contains("verification failed") else { throw Fault.internal(output.text) }
+  }
+
+  /// Every file of the backends.
+  func files() -> [String] {
+    ["files", "plain"].flatMap { backend in
+      ((try? HostFiles.list("\(folder)/\(backend)")) ?? []).map { "\(backend)/\($0)" }
+    }.sorted()
+  }
+  /// A raw image file that begins with a pattern.
+  func image(_ pattern: UInt8 = 7, bytes: Int = 64 << 10, format: String = "raw") throws -> String {
+    let path = "\(folder)/image-\(pattern)"
+    try HostFiles.writeAtomically(path, [UInt8](repeating: pattern, count: bytes), mode: 0o600, isDurable: false)
+    return images.add(path, format: format, virtualSize: bytes)
+  }
+}

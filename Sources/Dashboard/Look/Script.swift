@@ -98,11 +98,12 @@ enum Script {
 
     // The answer to a form: a mistake is shown where it was made, everything else is a page.
     function settle(text, url, redirected, dialog, button) {
-      const panel = one("#form-panel", new DOMParser().parseFromString(text, "text/html"));
+      const fresh = new DOMParser().parseFromString(text, "text/html"), panel = one("#form-panel", fresh);
       if (panel && dialog) { one("#form-panel", dialog).replaceWith(panel); one(".flash", panel)?.focus(); return; }
       if (redirected && !panel) { location.href = url; return; }
-      button.disabled = false;
-      document.open(); document.write(text); document.close();
+      if (dialog) dialog.close();
+      document.title = fresh.title;
+      one("main").replaceWith(one("main", fresh));
     }
 
     function upload(form) {

@@ -137,7 +137,7 @@ enum Style {
     .list tbody tr:hover { background: var(--soft); }
     .list .tick { width: 30px; padding-right: 0; } .list .act { width: 60px; text-align: right; padding-block: 3px; }
     .list .act .drop > summary { padding: 2px 10px; font-weight: 700; }
-    .list td .line + .line { margin-top: 2px; }
+    .list td .line { white-space: nowrap; } .list td .line + .line { margin-top: 2px; }
     .list td code { font-size: 12.5px; overflow-wrap: break-word; } .lines td code { overflow-wrap: anywhere; }
     .list td:first-child a, .list td.tick + td a { font-weight: 600; }
     .list time { white-space: nowrap; }

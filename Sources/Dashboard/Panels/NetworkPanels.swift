@@ -89,7 +89,7 @@ enum NetworkPanels {
           ], action: ("Delete", base + "/delete-port?part=" + Percent.encode(port.text("id"))))
       }, empty: "No port yet.")
     portBlock.links = [("Create port", base + "/add-port")]
-    return [.facts("Overview", Facts.all(context.json, without: ["subnets"])), subnetBlock, portBlock]
+    return [subnetBlock, portBlock, .facts("Overview", Facts.all(context.json, without: ["subnets"]))]
   }
 
   private static func subnetFields(required: Bool) -> [Field] {

@@ -66,6 +66,9 @@ static int become(const clinux_spawn_request *request) {
   memset(&standard, 0, sizeof standard);
   standard.sa_handler = SIG_DFL;
   for (int number = 1; number < NSIG; number++) sigaction(number, &standard, NULL);
+  /* The C library keeps two signals for itself and refuses to touch them; whoever started us may have ignored them. */
+  const unsigned long kernel_standard[4] = {0, 0, 0, 0};
+  for (int number = 32; number <= 33; number++) syscall(SYS_rt_sigaction, number, kernel_standard, NULL, 8);
   if ((request->session ? setsid() : setpgid(0, 0)) < 0) return errno;
   if (request->netns >= 0 && setns(request->netns, CLONE_NEWNET) != 0) return errno;
   if (request->directory != NULL && chdir(request->directory) != 0) return errno;

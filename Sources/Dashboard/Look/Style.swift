@@ -214,7 +214,8 @@ enum Style {
       .side { display: none; position: static; height: auto; border-right: 0; border-bottom: 1px solid var(--line); }
       .nav-toggle:checked ~ .side { display: block; }
       main { padding: 16px 14px 40px; } .card.scroll { overflow-x: auto; }
-      .nav-toggle { display: block; position: absolute; opacity: 0; } .nav-toggle:focus-visible + .nav-button { outline: 2px solid var(--accent); }
+      .nav-toggle { display: block; position: absolute; opacity: 0; }
+      .nav-toggle:focus-visible + .nav-button { outline: 2px solid var(--accent); }
     }
 
     """#

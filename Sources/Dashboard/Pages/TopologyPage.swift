@@ -71,59 +71,61 @@ struct TopologyPlan {
   private(set) var width = 0
   private(set) var height = 0
 
+  private let subnets: [JSONValue]
+  private let ports: [String: [JSONValue]]
+  /// Floating addresses by the port that they lead to.
+  private let floating: [String: String]
+  private var barY: [String: Int] = [:]
+
   init(
     networks: [JSONValue], subnets: [JSONValue], routers: [JSONValue], ports: [JSONValue], floating: [JSONValue],
     servers: [JSONValue]
   ) {
-    let outside = networks.filter { $0["router:external"]?.bool == true }
-    let inside = networks.filter { $0["router:external"]?.bool != true }
-    var barY: [String: Int] = [:]
+    self.subnets = subnets
+    self.ports = Dictionary(grouping: ports) { $0.text("device_id") }
+    self.floating = Dictionary(floating.map { ($0.text("port_id"), $0.text("floating_ip_address")) }) { first, _ in
+      first
+    }
     var y = 16
-    func bar(_ network: JSONValue, isOutside: Bool) {
-      let cidrs = subnets.filter { $0.text("network_id") == network.text("id") }.map { $0.text("cidr") }
-      let id = network.text("id")
-      bars.append(
-        Bar(
-          title: network.text("name").isEmpty ? id : network.text("name"), line: cidrs.joined(separator: "  "),
-          href: "/project/networks/" + Percent.encode(id), y: y, isOutside: isOutside))
-      barY[id] = y
-      y += Self.barHeight
-    }
-    for network in outside {
-      bar(network, isOutside: true)
+    for network in networks where network["router:external"]?.bool == true {
+      bar(network, isOutside: true, at: &y)
       y += 8
-    }
-    let byDevice = Dictionary(grouping: ports) { $0.text("device_id") }
-    let leads = Dictionary(floating.map { ($0.text("port_id"), $0.text("floating_ip_address")) }) { first, _ in first }
-    var column = 0
-    func place(_ json: JSONValue, _ kind: String, tone: String, lines: [String], at y: Int, ends: [(String, String)]) {
-      let x = 20 + column * (Self.boxWidth + Self.gap)
-      column += 1
-      let id = json.text("id")
-      boxes.append(
-        Box(
-          id: id, title: json.text("name").isEmpty ? id : json.text("name"), lines: lines, tone: tone,
-          href: "/project/\(kind)/" + Percent.encode(id), x: x, y: y))
-      for (index, end) in ends.enumerated() {
-        guard let to = barY[end.0] else { continue }
-        let at = x + 24 + index * 22
-        links.append(
-          to < y
-            ? Link(x: at, from: to + Self.barHeight, to: y, label: end.1)
-            : Link(x: at, from: y + Self.boxHeight, to: to, label: end.1))
-      }
     }
     let routerY = y + 40
     if !routers.isEmpty { y = routerY + Self.boxHeight + 44 }
-    // Rows of instances stand below each inside network, in the order of the networks.
+    let inside = networks.filter { $0["router:external"]?.bool != true }
+    let rows = bars(inside, servers, at: &y)
+    for (column, router) in routers.enumerated() { place(router: router, column: column, at: routerY) }
+    for row in rows {
+      for (column, server) in row.servers.enumerated() { place(server: server, column: column, at: row.y) }
+    }
+    let widest = max(routers.count, rows.map(\.servers.count).max() ?? 0)
+    width = max(720, 40 + widest * (Self.boxWidth + Self.gap))
+    height = y + 10
+  }
+
+  private mutating func bar(_ network: JSONValue, isOutside: Bool, at y: inout Int) {
+    let id = network.text("id")
+    let cidrs = subnets.filter { $0.text("network_id") == id }.map { $0.text("cidr") }
+    bars.append(
+      Bar(
+        title: network.text("name").isEmpty ? id : network.text("name"), line: cidrs.joined(separator: "  "),
+        href: "/project/networks/" + Percent.encode(id), y: y, isOutside: isOutside))
+    barY[id] = y
+    y += Self.barHeight
+  }
+
+  /// Bars of the inside networks, with room below each for the instances that are on it and on none before.
+  private mutating func bars(_ networks: [JSONValue], _ servers: [JSONValue], at y: inout Int) -> [(
+    y: Int, servers: [JSONValue]
+  )] {
     var placed: Set<String> = []
-    var widest = 0
     var rows: [(y: Int, servers: [JSONValue])] = []
-    for network in inside {
-      bar(network, isOutside: false)
+    for network in networks {
+      bar(network, isOutside: false, at: &y)
       let here = servers.filter { server in
         !placed.contains(server.text("id"))
-          && (byDevice[server.text("id")] ?? []).contains { $0.text("network_id") == network.text("id") }
+          && (ports[server.text("id")] ?? []).contains { $0.text("network_id") == network.text("id") }
       }
       placed.formUnion(here.map { $0.text("id") })
       if !here.isEmpty {
@@ -132,34 +134,48 @@ struct TopologyPlan {
       }
       y += 30
     }
-    for router in routers {
-      let own = byDevice[router.text("id")] ?? []
-      let external = router["external_gateway_info"] ?? .null
-      var ends = own.filter { $0.text("network_id") != external.text("network_id") }.map { port in
-        (port.text("network_id"), port.list("fixed_ips").first?.text("ip_address") ?? "")
-      }
-      let address = external.list("external_fixed_ips").first?.text("ip_address") ?? ""
-      if !external.text("network_id").isEmpty { ends.insert((external.text("network_id"), address), at: 0) }
-      place(
-        router, "routers", tone: Cell.status(router.text("status")).tone ?? "off", lines: ["⇄ \(address)"], at: routerY,
-        ends: ends)
+    return rows
+  }
+
+  private mutating func place(router: JSONValue, column: Int, at y: Int) {
+    let external = router["external_gateway_info"] ?? .null
+    let outside = external.text("network_id")
+    var ends = (ports[router.text("id")] ?? []).filter { $0.text("network_id") != outside }.map { port in
+      (port.text("network_id"), port.list("fixed_ips").first?.text("ip_address") ?? "")
     }
-    widest = column
-    for row in rows {
-      column = 0
-      for server in row.servers {
-        let own = byDevice[server.text("id")] ?? []
-        let addresses = own.flatMap { $0.list("fixed_ips").map { $0.text("ip_address") } }
-        let outside = own.compactMap { leads[$0.text("id")] }
-        place(
-          server, "instances", tone: Cell.status(server.text("status")).tone ?? "off",
-          lines: [addresses.joined(separator: " "), outside.map { "↗ \($0)" }.joined(separator: " ")], at: row.y,
-          ends: own.map { ($0.text("network_id"), "") })
-      }
-      widest = max(widest, column)
+    let address = external.list("external_fixed_ips").first?.text("ip_address") ?? ""
+    if !outside.isEmpty { ends.insert((outside, address), at: 0) }
+    place(router, "routers", lines: ["⇄ \(address)"], column: column, at: y, ends: ends)
+  }
+
+  private mutating func place(server: JSONValue, column: Int, at y: Int) {
+    let own = ports[server.text("id")] ?? []
+    let addresses = own.flatMap { $0.list("fixed_ips").map { $0.text("ip_address") } }
+    let outside = own.compactMap { floating[$0.text("id")] }.map { "↗ \($0)" }
+    place(
+      server, "instances", lines: [addresses.joined(separator: " "), outside.joined(separator: " ")], column: column,
+      at: y, ends: own.map { ($0.text("network_id"), "") })
+  }
+
+  /// A box and the lines from it to the bars of its networks.
+  private mutating func place(
+    _ json: JSONValue, _ kind: String, lines: [String], column: Int, at y: Int, ends: [(String, String)]
+  ) {
+    let x = 20 + column * (Self.boxWidth + Self.gap)
+    let id = json.text("id")
+    boxes.append(
+      Box(
+        id: id, title: json.text("name").isEmpty ? id : json.text("name"), lines: lines,
+        tone: Cell.status(json.text("status")).tone ?? "off", href: "/project/\(kind)/" + Percent.encode(id), x: x, y: y
+      ))
+    for (index, end) in ends.enumerated() {
+      guard let to = barY[end.0] else { continue }
+      let at = x + 24 + index * 22
+      links.append(
+        to < y
+          ? Link(x: at, from: to + Self.barHeight, to: y, label: end.1)
+          : Link(x: at, from: y + Self.boxHeight, to: to, label: end.1))
     }
-    width = max(720, 40 + widest * (Self.boxWidth + Self.gap))
-    height = y + 10
   }
 }
 

@@ -71,6 +71,26 @@ struct VolumeTests {
     #expect(world.files().isEmpty)
   }
 
+  @Test func statesAreFrozenInTheirOrder() async throws {
+    let world = try await BlockWorld()
+    let id = try await world.make()
+    try await world.write(id, 1)
+    let wish: JSONValue = ["snapshot": ["volume_id": .string(id)]]
+    let first = try await world.send("POST", "/snapshots", wish, drains: false)["snapshot.id"]?.string ?? ""
+    let clone = try await world.send("POST", "/volumes", ["volume": ["source_volid": .string(id)]], drains: false)
+    let second = try await world.send("POST", "/snapshots", wish, drains: false)["snapshot.id"]?.string ?? ""
+    #expect(try await world.send("DELETE", "/volumes/\(id)?cascade=true", drains: false).status == 400)
+    try await world.engine.drain()
+    let cloneID = clone["volume.id"]?.string ?? ""
+    #expect(try await world.send("DELETE", "/snapshots/\(second)").status == 202)
+    #expect(try await world.send("DELETE", "/volumes/\(cloneID)").status == 202)
+    let copy = try await world.make(["snapshot_id": .string(first)])
+    #expect(try await world.send("DELETE", "/volumes/\(id)?cascade=true").status == 202)
+    #expect(try await world.has(copy, 1))
+    try await world.send("DELETE", "/volumes/\(copy)")
+    #expect(world.files().isEmpty)
+  }
+
   @Test func aRawBackendCopiesWholeFiles() async throws {
     let world = try await BlockWorld()
     try await world.send(

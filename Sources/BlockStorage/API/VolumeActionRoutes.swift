@@ -125,7 +125,8 @@ extension BlockStorageService {
     try volume.require(call.since(3, 42) ? ["available", "in-use"] : ["available"], "be extended")
     guard size > volume.size else {
       throw Fault.badRequest(
-        "Invalid input received: New size for extend must be greater than current size. (current: \(volume.size), extended: \(size))."
+        "Invalid input received: New size for extend must be greater than current size. (current: \(volume.size), "
+          + "extended: \(size))."
       )
     }
     let type = try volume.typeID.flatMap { try Table.type.find($0, tx: tx) }?.text("name")

@@ -61,16 +61,19 @@ extension BlockStorageService {
         "image_id": origin.imageID, "group_id": order.groupID, "metadata": JSONValue.texts(order.metadata),
         "image_metadata": origin.imageMetadata.map { JSONValue.texts($0) }, "created_at": now, "updated_at": now,
       ], tx: tx)
+    var subject = "volume/\(id)"
     if let sourceID = origin.sourceID, isLayered, let source = try VolumeStore.find(sourceID, tx: tx), source.isLayered
     {
       let layer = try Layers.plan("layer-" + id, above: source, now: now, tx: tx)
       try Table.volume.set(id, ["parent": layer], tx: tx)
+      // States of a volume are frozen in the order in which their layers were planned.
+      subject = "volume/\(sourceID)"
     }
     var input: JSONObject = ["volume": .string(id)]
     if backend == nil { input["refusal"] = .string(try choose(order, size: size, specs: specs, nil, tx: tx).reason) }
     try engine.enqueue(
       NewJob(
-        kind: "volume-create", subject: "volume/\(id)", input: .object(input), requestID: requestID,
+        kind: "volume-create", subject: subject, input: .object(input), requestID: requestID,
         userID: auth.user.id, projectID: auth.projectID), tx: tx)
     return id
   }

@@ -36,6 +36,8 @@ extension BlockStorageService {
   /// Marks a volume and its snapshots as deleting and enqueues their removal.
   func removeLater(_ volume: Volume, requestID: String, tx: any Transaction) throws {
     let now = clock.now()
+    let clones = try Table.volume.count("source_volid = \(volume.id) AND status = 'creating'", tx: tx)
+    guard clones == 0 else { throw Volume.invalid("Volume \(volume.id) is being cloned: try again when it is done.") }
     try tx.execute("UPDATE bs_snapshot SET status = 'deleting', updated_at = \(now) WHERE volume_id = \(volume.id)")
     try Table.volume.set(volume.id, ["status": "deleting", "updated_at": now], tx: tx)
     try engine.enqueue(

@@ -34,7 +34,8 @@ extension BlockStorageService {
     return try await database.read { try VolumeStore.find(id, tx: $0) }
   }
 
-  /// A workflow of one step on a volume. `finish` runs after its commit; `failed` settles the rows; the failure is told to the project as a message.
+  /// A workflow of one step on a volume. `finish` runs after its commit; `failed` settles the rows; the failure is told
+  /// to the project as a message.
   func definition(
     _ kind: String, noun: String = "volume", deadline: Duration = .seconds(10_800), preempts: Bool = false,
     _ run: @escaping @Sendable (StepContext) async throws -> StepResult,

@@ -52,7 +52,7 @@ struct ControlServer: Sendable {
     let jobs = try await services.database.read { try $0.count("SELECT COUNT(*) FROM job WHERE is_live = 1") }
     let resources = try await services.hypervisor.resources()
     let configuration = services.configuration
-    let endpoints = ServicePort.all.map { ($0.service, JSONValue.string($0.url(configuration))) }
+    let endpoints = (ServicePort.all + [.dashboard]).map { ($0.service, JSONValue.string($0.url(configuration))) }
     return [
       "pid": .int(Int(getpid())), "state": .string(services.state.path), "host": .string(resources.hostname),
       "started_at": .string(startedAt.iso8601), "startup_seconds": .double(startup),

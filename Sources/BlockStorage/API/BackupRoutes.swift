@@ -90,7 +90,8 @@ extension BlockStorageService {
     ]
   }
 
-  private static let serviceName = "martlet.block-storage.files"
+  /// Upstream's name of a driver that keeps backups as files.
+  private static let serviceName = "cinder.backup.drivers.posix.PosixBackupDriver"
 
   private static func view(_ row: Row, _ call: Call, tx: any Transaction) throws -> JSONValue {
     var view: JSONObject = [

@@ -156,7 +156,10 @@ extension BlockStorageService {
             "is_public": fields["is_public"].flatMap(Schema.boolean) ?? row.bool("is_public"),
           ], tx: tx)
       } catch is DuplicateRow { throw Fault.conflict("Volume Type \(name ?? "") already exists.") }
-      return ["volume_type": Self.typeView(try TypeStore.byID(row.id, auth, tx: tx), isAdmin: true, hasQoS: false)]
+      let after = Self.typeView(try TypeStore.byID(row.id, auth, tx: tx), isAdmin: true, hasQoS: false)
+      var view = after.object ?? [:]
+      view["os-volume-type-access:is_public"] = nil
+      return ["volume_type": .object(view)]
     }
   }
 

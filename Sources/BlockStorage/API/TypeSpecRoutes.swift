@@ -171,8 +171,10 @@ extension BlockStorageService {
       let new = try change(row.json("encryption"))
       try Table.type.set(row.id, ["encryption": new.isNull ? nil : new.text], tx: tx)
       guard var view = new.object else { return [:] }
-      view["volume_type_id"] = .string(row.id)
-      view["encryption_id"] = .string(row.id)
+      if call.http.method == "POST" {
+        view["volume_type_id"] = .string(row.id)
+        view["encryption_id"] = .string(row.id)
+      }
       return ["encryption": .object(view)]
     }
   }

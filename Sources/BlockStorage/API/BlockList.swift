@@ -63,9 +63,11 @@ struct BlockList: Sendable {
       if !all.isEmpty { sql = "\(sql) WHERE \(SQL.join(all.map { "(\($0))" }, " AND "))" }
       count = try tx.count(sql)
     }
+    // As upstream: a full page names a next one, which may be empty.
+    let isFull = !page.rows.isEmpty && page.rows.count >= request.limit ?? Int.max
     return Page(
       rows: page.rows,
-      links: PageLinks.make(call, first: page.rows.first?.id, last: page.rows.last?.id, hasNext: page.hasNext),
+      links: PageLinks.make(call, first: page.rows.first?.id, last: page.rows.last?.id, hasNext: isFull),
       count: count)
   }
 

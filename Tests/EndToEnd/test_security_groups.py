@@ -91,7 +91,7 @@ class SecurityGroups(Story):
                   f" ip route replace default via 10.0.0.1; ping -c 2 -W 1 {fixed} > /tmp/spoof 2>&1;"
                   f" ip link set eth0 down; ip link set eth0 address {mac}; ip link set eth0 up; sleep 1;"
                   " ip route replace default via 10.0.0.1'")
-        self.on_client(f"nohup {script} >/dev/null 2>&1 &")
+        self.on_client(f"setsid {script} >/dev/null 2>&1 </dev/null &")
         time.sleep(8)
         self.cloud.wait_ssh(self.guests["client"]["floating"], self.key, 60)
         self.assertIn("100% packet loss", self.on_client("cat /tmp/spoof").stdout)
@@ -100,7 +100,7 @@ class SecurityGroups(Story):
     def test_4_removing_a_rule_cuts_an_established_connection(self):
         fixed = self.guests["server"]["fixed"]
         self.on_client(
-            f"nohup sh -c '(while true; do date; sleep 1; done) | nc {fixed} 8080 > /tmp/flow' >/dev/null 2>&1 &", check=True)
+            f"setsid sh -c '(while true; do date; sleep 1; done) | nc {fixed} 8080 > /tmp/flow' >/dev/null 2>&1 </dev/null &", check=True)
 
         def lines():
             return len(self.on_client("cat /tmp/flow").stdout.splitlines())

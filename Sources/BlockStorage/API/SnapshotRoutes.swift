@@ -15,7 +15,8 @@ extension BlockStorageService {
 
   private static let createFields = Schema.object(
     [
-      Schema.required("volume_id", .uuid), Schema.may("name", Input.name), Schema.may("description", Input.description),
+      Schema.required("volume_id", Input.uuid), Schema.may("name", Input.name),
+      Schema.may("description", Input.description),
       Schema.may("display_name", Input.name), Schema.may("display_description", Input.description),
       Schema.may("force", .optional(.looseBoolean)), Schema.may("metadata", .optional(Input.metadata)),
     ], additional: .allowed)

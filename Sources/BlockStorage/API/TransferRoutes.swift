@@ -141,14 +141,7 @@ extension BlockStorageService {
       try tx.execute("UPDATE bs_snapshot SET project_id = \(auth.projectID) WHERE volume_id = \(volume.id)")
       try VolumeStore.free(volume.id, now: now, tx: tx)
       try Table.transfer.set(id, ["accepted": true, "destination": auth.projectID], tx: tx)
-      var view: JSONObject = [
-        "id": .string(id), "volume_id": .string(volume.id), "name": row.optional("name"),
-        "links": try call.links("os-volume-transfer", id),
-      ]
-      if call.since(3, 57), let after = try Table.transfer.find(id, tx: tx) {
-        view = try Self.transferView(after, call, isDetailed: true).object ?? view
-      }
-      return ["transfer": .object(view)]
+      return ["transfer": try Self.transferView(row, call, isDetailed: false)]
     }
   }
 }

@@ -174,7 +174,15 @@ struct DiskStore: Sendable {
   }
 
   static func image(_ arguments: [String]) async throws {
-    _ = try await Command("qemu-img", arguments, deadline: copyDeadline).check()
+    for attempt in 1... {
+      do {
+        _ = try await Command("qemu-img", arguments, deadline: copyDeadline).check()
+        return
+      } catch {
+        // QEMU times its key derivation, and gives up when the clock did not move meanwhile: another try sees it move.
+        guard "\(error)".contains("accurate CPU usage"), attempt < 20 else { throw error }
+      }
+    }
   }
 
   static func sync(_ path: String) throws {

@@ -85,7 +85,9 @@ extension BlockStorageService {
     .object([Schema.required("status", .oneOf(statuses))], additional: .refused)
   }
 
-  static func snapshotView(_ row: Row, _ call: Call, isAdmin: Bool, isDetailed: Bool = true) -> JSONValue {
+  static func snapshotView(_ row: Row, _ call: Call, isAdmin: Bool, isDetailed: Bool = true, isAnswer: Bool = false)
+    -> JSONValue
+  {
     var view: JSONObject = [
       "id": .string(row.id), "name": row.optional("name"), "description": row.optional("description"),
       "volume_id": row.optional("volume_id"), "status": .string(row.status), "size": .int(row.int("size")),
@@ -93,8 +95,10 @@ extension BlockStorageService {
       "metadata": .texts(row.texts("metadata")),
     ]
     guard isDetailed else { return .object(view) }
-    view["os-extended-snapshot-attributes:progress"] = row.optional("progress")
-    view["os-extended-snapshot-attributes:project_id"] = row.optional("project_id")
+    if !isAnswer {
+      view["os-extended-snapshot-attributes:progress"] = row.optional("progress")
+      view["os-extended-snapshot-attributes:project_id"] = row.optional("project_id")
+    }
     if call.since(3, 14) { view["group_snapshot_id"] = row.optional("group_snapshot_id") }
     if call.since(3, 41) { view["user_id"] = row.optional("user_id") }
     if call.since(3, 65) { view["consumes_quota"] = .bool(row.bool("consumes_quota")) }
@@ -129,7 +133,7 @@ extension BlockStorageService {
         metadata: Input.metadata(call.field("snapshot", "metadata")), isForced: force, auth: auth,
         requestID: call.requestID, tx: tx)
       let row = try SnapshotStore.require(id, auth, tx: tx)
-      return ["snapshot": Self.snapshotView(row, call, isAdmin: auth.isAdmin, isDetailed: call.since(3, 14))]
+      return ["snapshot": Self.snapshotView(row, call, isAdmin: auth.isAdmin, isAnswer: true)]
     }
   }
 
@@ -146,7 +150,7 @@ extension BlockStorageService {
       }
       try Table.snapshot.set(row.id, ["updated_at": now], tx: tx)
       let after = try SnapshotStore.require(row.id, auth, tx: tx)
-      return ["snapshot": Self.snapshotView(after, call, isAdmin: auth.isAdmin)]
+      return ["snapshot": Self.snapshotView(after, call, isAdmin: auth.isAdmin, isAnswer: true)]
     }
   }
 

@@ -28,6 +28,8 @@ extension BlockStorageService {
       route("GET", "/volumes", "volume:get_all", .projectReader) { [self] in
         try await listVolumes($0, isDetailed: false)
       },
+      route("PUT", "/volumes", "volume:update", .projectMember) { _ in throw Volume.notFound("") },
+      route("DELETE", "/volumes", "volume:delete", .projectMember) { _ in throw Volume.notFound("") },
       route("GET", "/volumes/detail", "volume:get_all", .projectReader) { [self] in
         try await listVolumes($0, isDetailed: true)
       },
@@ -68,7 +70,9 @@ extension BlockStorageService {
   }
 
   private func listVolumes(_ call: Call, isDetailed: Bool) async throws -> Reply {
-    try await read { tx in
+    // `/volumes/` is a volume without its id, not the list.
+    guard !call.http.path.hasSuffix("/") else { throw Volume.notFound("") }
+    return try await read { tx in
       let page = try Self.volumeList.page(call, scope: try BlockList.scope(call), tx: tx)
       let view = try VolumeView(call, isDetailed ? page.rows : [], tx: tx)
       let items = try page.rows.map { isDetailed ? try view.detail($0) : try view.summary($0) }

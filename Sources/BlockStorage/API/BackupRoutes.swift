@@ -252,7 +252,11 @@ extension BlockStorageService {
     let id = try createVolume(order, auth: auth, requestID: call.requestID, tx: tx)
     if let source = try VolumeStore.find(backup.text("volume_id"), tx: tx) {
       try Table.volume.set(
-        id, ["bootable": source.row.bool("bootable"), "image_metadata": source.row.optionalText("image_metadata")],
+        id,
+        [
+          "bootable": source.row.bool("bootable"), "image_metadata": source.row.optionalText("image_metadata"),
+          "metadata": source.row.text("metadata"),
+        ],
         tx: tx)
     }
     return id

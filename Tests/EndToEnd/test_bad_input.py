@@ -8,7 +8,7 @@ import requests
 
 from cloud import MARTLET, Cloud, run
 
-BASES = {"identity": 5000, "image": 9292, "compute": 8774, "placement": 8778, "network": 9696}
+BASES = {"identity": 5000, "image": 9292, "compute": 8774, "placement": 8778, "network": 9696, "block-storage": 8776}
 HOSTILE = ["%00", "..%2f..%2fetc%2fpasswd", "%27%3b%20DROP%20TABLE%20server%3b--", "a" * 300, "%ff%fe", "%F0%9F%90%A6"]
 BODIES = [b"", b"{", b"[]", b"null", b'"text"', b"{}", b'{"a": {"b": [1, {"c": null}]}}', b'{"\\u0000": "\\u0000"}',
           b"\xff\xfe", b"[" * 5000, b'{"name": ' + b'"' + b"n" * 70_000 + b'"}']

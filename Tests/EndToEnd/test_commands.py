@@ -88,7 +88,7 @@ class Commands(unittest.TestCase):
 
     def test_routes_lists_every_service(self):
         services = {line.split("\t")[0] for line in run(MARTLET, "routes").stdout.splitlines()[1:]}
-        self.assertEqual(services, {"identity", "image", "compute", "placement", "network"})
+        self.assertEqual(services, {"identity", "image", "compute", "placement", "network", "block-storage"})
 
 
 class Lifecycle(unittest.TestCase):

@@ -138,16 +138,7 @@ extension BlockStorageService {
       if isIncremental, parent == nil {
         throw Fault.badRequest("Invalid backup: No backups available to do an incremental backup.")
       }
-      try Table.backup.insert(
-        [
-          "id": id, "project_id": auth.projectID, "user_id": auth.user.id, "volume_id": volume.id,
-          "snapshot_id": snapshot?.id, "parent_id": isIncremental ? parent?.id : nil,
-          "name": Input.name(call.field("backup", "name")), "description": call.text("backup", "description"),
-          "container": call.text("backup", "container"), "zone": settings.zone, "size": volume.size,
-          "status": "creating",
-          "incremental": isIncremental, "metadata": JSONValue.texts(metadata),
-          "data_timestamp": snapshot?.timestamp("created_at") ?? now, "created_at": now, "updated_at": now,
-        ], tx: tx)
+      try insertBackup(id, volume, snapshot, parent: isIncremental ? parent : nil, metadata, call, now, tx: tx)
       var input: JSONObject = ["backup": .string(id)]
       if let snapshot {
         input["snapshot"] = .string(snapshot.id)
@@ -158,6 +149,22 @@ extension BlockStorageService {
       try enqueue("backup-create", volume, input, call, tx: tx)
       return ["backup": try Self.short(try BackupRows.require(id, auth, tx: tx), call)]
     }
+  }
+
+  private func insertBackup(
+    _ id: String, _ volume: Volume, _ snapshot: Row?, parent: Row?, _ metadata: [String: String], _ call: Call,
+    _ now: Timestamp, tx: any Transaction
+  ) throws {
+    let auth = try call.auth
+    try Table.backup.insert(
+      [
+        "id": id, "project_id": auth.projectID, "user_id": auth.user.id, "volume_id": volume.id,
+        "snapshot_id": snapshot?.id, "parent_id": parent?.id, "name": Input.name(call.field("backup", "name")),
+        "description": call.text("backup", "description"), "container": call.text("backup", "container"),
+        "zone": settings.zone, "size": volume.size, "status": "creating", "incremental": parent != nil,
+        "metadata": JSONValue.texts(metadata), "data_timestamp": snapshot?.timestamp("created_at") ?? now,
+        "created_at": now, "updated_at": now,
+      ], tx: tx)
   }
 
   private func checkSource(_ volume: Volume, _ snapshot: Row?, isForced: Bool) throws {

@@ -150,30 +150,34 @@ extension BlockStorageService {
     return try await write(202) { tx in
       let row = try GroupStore.require(call.parameter("id"), auth, tx: tx)
       guard row.status == "available" else { throw Fault.badRequest("Invalid group: its status is \(row.status).") }
-      let types = (row.json("volume_types").array ?? []).compactMap(\.string)
-      for id in removed {
-        guard let volume = try VolumeStore.find(id, tx: tx), volume.groupID == row.id else {
-          throw Volume.invalid("Volume \(id.prefix(64)) is not in group \(row.id).")
-        }
-        try volume.require(["available", "in-use", "error"], "leave its group")
-        try Table.volume.set(id, ["group_id": nil as String?], tx: tx)
-      }
-      for id in added where !removed.contains(id) {
-        let volume: Volume
-        do { volume = try VolumeStore.require(id, auth, tx: tx) } catch {
-          throw Volume.invalid("Cannot add volume \(id.prefix(64)) to group \(row.id): it could not be found.")
-        }
-        guard volume.groupID == nil || volume.groupID == row.id, types.contains(volume.typeID ?? "") else {
-          throw Volume.invalid("Cannot add volume \(id): it is in another group or its type is none of the group's.")
-        }
-        try volume.require(["available", "in-use"], "join a group")
-        try Table.volume.set(id, ["group_id": row.id], tx: tx)
-      }
+      for id in removed { try Self.leave(row, id, tx: tx) }
+      for id in added where !removed.contains(id) { try Self.join(row, id, auth, tx: tx) }
       if let name = fields["name"] { try Table.group.set(row.id, ["name": Input.name(name)], tx: tx) }
       if let text = fields["description"] { try Table.group.set(row.id, ["description": Input.name(text)], tx: tx) }
       try Table.group.set(row.id, ["updated_at": now], tx: tx)
       return .null
     }
+  }
+
+  private static func leave(_ group: Row, _ id: String, tx: any Transaction) throws {
+    guard let volume = try VolumeStore.find(id, tx: tx), volume.groupID == group.id else {
+      throw Volume.invalid("Volume \(id.prefix(64)) is not in group \(group.id).")
+    }
+    try volume.require(["available", "in-use", "error"], "leave its group")
+    try Table.volume.set(id, ["group_id": nil as String?], tx: tx)
+  }
+
+  private static func join(_ group: Row, _ id: String, _ auth: AuthContext, tx: any Transaction) throws {
+    let types = (group.json("volume_types").array ?? []).compactMap(\.string)
+    let volume: Volume
+    do { volume = try VolumeStore.require(id, auth, tx: tx) } catch {
+      throw Volume.invalid("Cannot add volume \(id.prefix(64)) to group \(group.id): it could not be found.")
+    }
+    guard volume.groupID == nil || volume.groupID == group.id, types.contains(volume.typeID ?? "") else {
+      throw Volume.invalid("Cannot add volume \(id): it is in another group or its type is none of the group's.")
+    }
+    try volume.require(["available", "in-use"], "join a group")
+    try Table.volume.set(id, ["group_id": group.id], tx: tx)
   }
 
   private func deleteGroup(_ call: Call) async throws -> Reply {
@@ -205,8 +209,7 @@ extension BlockStorageService {
   }
 
   private func createGroupFromSource(_ call: Call) async throws -> Reply {
-    let (auth, id, now) = (try call.auth, UUIDText.make(), clock.now())
-    let key = "create-from-src"
+    let (auth, id, now, key) = (try call.auth, UUIDText.make(), clock.now(), "create-from-src")
     let (group, snapshot) = (call.text(key, "source_group_id"), call.text(key, "group_snapshot_id"))
     guard (group == nil) != (snapshot == nil) else {
       throw Fault.badRequest("Either 'source_group_id' or 'group_snapshot_id' must be provided, and not both.")

@@ -121,13 +121,12 @@ extension BlockStorageService {
         "cinder_id": nil, "extra_info": .optional(info?.format),
       ])
     }
-    let views = items.map { item -> JSONValue in
-      guard !isDetailed, let object = item.object else { return item }
-      return .object(
-        JSONObject(
-          object.filter { ["reference", "size", "safe_to_manage"].contains($0.key) }.map { ($0.key, $0.value) }))
-    }
-    return .json(["manageable-volumes": .array(views)])
+    return .json(["manageable-volumes": .array(isDetailed ? items : items.map(Self.short))])
+  }
+
+  private static func short(_ item: JSONValue) -> JSONValue {
+    let shown = (item.object ?? [:]).filter { ["reference", "size", "safe_to_manage"].contains($0.key) }
+    return .object(JSONObject(shown.map { ($0.key, $0.value) }))
   }
 
   private func manageVolume(_ call: Call) async throws -> Reply {
@@ -153,21 +152,28 @@ extension BlockStorageService {
         try call.text("volume", "volume_type").map { try TypeStore.require($0, auth, tx: tx) }
         ?? TypeStore.standard(for: auth.projectID, tx: tx)
       try Quota.check(auth.projectID, volumes: 1, gigabytes: size, type: type?.text("name"), tx: tx)
-      try Table.volume.insert(
-        [
-          "id": id, "project_id": auth.projectID, "user_id": auth.user.id,
-          "name": Input.name(call.field("volume", "name")),
-          "description": call.text("volume", "description"), "size": size, "status": "managing", "type_id": type?.id,
-          "zone": settings.zone, "host": settings.hostName(backend.name), "backend": backend.name,
-          "format": info.format,
-          "bootable": Input.flag(call.field("volume", "bootable")),
-          "metadata": JSONValue.texts(Input.metadata(call.field("volume", "metadata"))), "created_at": now,
-          "updated_at": now,
-        ], tx: tx)
+      try insertManaged(id, info.format, size, type: type?.id, backend.name, call, now, tx: tx)
       let volume = try VolumeStore.require(id, auth, tx: tx)
       try enqueue("volume-manage", volume, ["file": .string(file)], call, tx: tx)
       return try showVolume(id, call, isAnswer: true, tx: tx)
     }
+  }
+
+  private func insertManaged(
+    _ id: String, _ format: String, _ size: Int, type: String?, _ backend: String, _ call: Call, _ now: Timestamp,
+    tx: any Transaction
+  ) throws {
+    let auth = try call.auth
+    try Table.volume.insert(
+      [
+        "id": id, "project_id": auth.projectID, "user_id": auth.user.id,
+        "name": Input.name(call.field("volume", "name")), "description": call.text("volume", "description"),
+        "size": size, "status": "managing", "type_id": type, "zone": settings.zone,
+        "host": settings.hostName(backend), "backend": backend, "format": format,
+        "bootable": Input.flag(call.field("volume", "bootable")),
+        "metadata": JSONValue.texts(Input.metadata(call.field("volume", "metadata"))), "created_at": now,
+        "updated_at": now,
+      ], tx: tx)
   }
 
   private static func manageableSnapshots(_ backend: String, tx: any Transaction) throws -> [Row] {

@@ -131,6 +131,7 @@ public struct CloudServer: Sendable {
       group.addTask { try await services.engine.run() }
       group.addTask { try await services.network.run() }
       group.addTask { try await services.compute.run() }
+      group.addTask { try await sweepImages(services, log) }
       group.addTask {
         await Signals.wait([SIGTERM, SIGINT])
         throw CancellationError()
@@ -143,6 +144,14 @@ public struct CloudServer: Sendable {
       }
       group.cancelAll()
     }
+  }
+}
+
+/// Takes back image files that nothing uses any more: a deletion keeps those that guests had open.
+private func sweepImages(_ services: CloudServices, _ log: Log) async throws {
+  while true {
+    try await Task.sleep(for: .seconds(3600))
+    do { try await services.image.sweep() } catch { log.warning("unused image files stay for now: \(error)") }
   }
 }
 

@@ -68,7 +68,8 @@ public struct CloudServices: Sendable {
       database: database, clock: clock, log: logs.logger("compute"), engine: engine, hypervisor: hypervisor,
       images: image, ports: network, securityGroups: network, allocations: placement, projects: identity,
       settings: ComputeSettings(
-        host: host, zone: configuration.text("hypervisor.zone"), region: configuration.text("cloud.region")))
+        host: host, zone: configuration.text("hypervisor.zone"), region: configuration.text("cloud.region"),
+        snapshotFolder: state.snapshots))
     metadata.set(compute)
   }
 

@@ -25,6 +25,8 @@ public struct StateFolder: Sendable, Equatable {
   public var volumes: String { path + "/volumes" }
   public var backups: String { path + "/backups" }
   public var guests: String { path + "/guests" }
+  /// Disks of servers on their way to becoming images.
+  public var snapshots: String { path + "/snapshots" }
   public var networks: String { path + "/networks" }
   /// The guest image that `martlet image build` makes.
   public var guestImage: String { path + "/guest-image" }
@@ -32,7 +34,7 @@ public struct StateFolder: Sendable, Equatable {
 
   /// Makes the folder and those in it, for the owner only.
   public func create() throws {
-    for folder in [path, keys, logs, images, guests, networks] {
+    for folder in [path, keys, logs, images, guests, networks, snapshots] {
       do {
         try FileManager.default.createDirectory(
           atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])

@@ -38,8 +38,10 @@ public struct ServicePort: Sendable {
   }
   public static func authURL(_ configuration: Configuration) -> String { all[0].url(configuration) }
 
+  /// Block Storage serves, but is not announced unless asked for: servers cannot attach its volumes yet, and a client that
+  /// finds it in the catalog offers just that.
   static func catalog(_ configuration: Configuration) -> [CatalogEndpoint] {
-    all.map {
+    all.filter { $0.service != "block-storage" || configuration.bool("volumes.in_catalog") }.map {
       CatalogEndpoint(serviceType: $0.catalogType, serviceName: $0.catalogName, url: $0.url(configuration))
     }
   }

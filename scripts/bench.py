@@ -187,7 +187,7 @@ def guest():
 
 def start_by_hand(cloud, server):
     """Milliseconds that QEMU needs with the guest's own arguments, without disks and network, until it has daemonised."""
-    folder = pathlib.Path(cloud.state, "guests", server)
+    folder = pathlib.Path(cloud.state, "guests", "guests", server)
     pid = int((folder / "qemu.pid").read_text().split()[0]) if (folder / "qemu.pid").exists() else None
     command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1] if pid else []
     if not command:

@@ -3,16 +3,16 @@ import Kit
 
 /// Which image files the guests of this node use: their disks are layers above them, and they boot from them.
 struct ImagesInUse: Sendable {
-  /// The folder with a folder per guest.
+  /// The folder of the hypervisor's driver, which has its guests below it.
   let guests: String
 
   /// Whether any guest's record names the file. A record that cannot be read counts as naming every file.
   func contains(_ path: String) -> Bool {
-    let folders = [guests, guests + "/fake-guests"]
+    let folders = [guests + "/guests", guests + "/fake-guests"]
     for folder in folders where HostFiles.exists(folder) {
       guard let names = try? HostFiles.list(folder) else { return true }
       for name in names {
-        let record = folder == guests ? "\(folder)/\(name)/spec.json" : "\(folder)/\(name)"
+        let record = folder == folders[0] ? "\(folder)/\(name)/spec.json" : "\(folder)/\(name)"
         guard HostFiles.exists(record) else { continue }
         guard let value = try? HostFiles.loadJSON(record), let spec = value["spec"] else { return true }
         if Self.paths(spec).contains(path) { return true }

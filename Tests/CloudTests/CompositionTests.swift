@@ -1,6 +1,7 @@
 import API
 import Cloud
 import Config
+import Contracts
 import Foundation
 import Kit
 import Logs
@@ -8,9 +9,9 @@ import TestKit
 import Testing
 
 @Suite struct CompositionTests {
-  private func services() throws -> CloudServices {
+  private func services(hypervisor: String = "fake") throws -> CloudServices {
     var configuration = Configuration()
-    try configuration.set("hypervisor.driver", "fake", source: "test")
+    try configuration.set("hypervisor.driver", hypervisor, source: "test")
     try configuration.set("network.driver", "fake", source: "test")
     let state = StateFolder(try TestKit.folder() + "/state")
     try state.create()
@@ -41,6 +42,23 @@ import Testing
         #expect(api.name == "identity", "\(api.name) \(route.method) \(route.pattern) is open")
       }
     }
+  }
+
+  /// The file of a deleted image stays while a guest's disk is a layer above it.
+  @Test(arguments: ["fake", "qemu"]) func anImageUnderAGuestIsInUse(_ driver: String) async throws {
+    let services = try services(hypervisor: driver)
+    let base = services.state.images + "/base"
+    try Data(count: 1 << 20).write(to: URL(fileURLWithPath: base))
+    try await services.hypervisor.start()
+    #expect(!services.image.isInUse(base))
+    let spec = GuestSpec(
+      id: UUIDText.make(), name: "g", vcpus: 1, memoryMB: 64,
+      disks: [GuestDisk(name: "root", sizeBytes: 1 << 20, basePath: base, baseFormat: "raw")], interfaces: [])
+    try await services.hypervisor.create(spec)
+    #expect(services.image.isInUse(base))
+    try await services.hypervisor.delete(spec.id)
+    #expect(!services.image.isInUse(base))
+    try services.database.close()
   }
 
   @Test func theMigrationsOfAllServicesRunTogether() async throws {

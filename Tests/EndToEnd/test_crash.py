@@ -72,7 +72,7 @@ class Crash:
         limits = self.cloud.api("GET", "compute", "/limits")["limits"]["absolute"]
         self.assertEqual((limits["totalInstancesUsed"], limits["totalCoresUsed"], limits["totalRAMUsed"]), (0, 0, 0))
         wait("no guest folder is left",
-             lambda: not list(pathlib.Path(self.cloud.state, "guests").glob("????????-????-*")), 20)
+             lambda: not list(pathlib.Path(self.cloud.state, "guests").rglob("????????-????-*")), 20)
         if not self.fake:
             wait("no QEMU is left", lambda: not [x for x in self.cloud.leftovers() if "qemu-system" in x], 20)
             # The DHCP server's end of a veth is named after its port too, with its peer behind an @.

@@ -134,7 +134,7 @@ class LaunchFlow(Story):
         self.mine("security", "group", "delete", "ssh")
         self.mine("keypair", "delete", "erin")
         wait("no guest is left", lambda: not any("qemu" in line for line in self.cloud.leftovers()), 20)
-        self.assertEqual(list(pathlib.Path(self.cloud.state, "guests").glob("*-*-*-*-*")), [])
+        self.assertEqual(list(pathlib.Path(self.cloud.state, "guests").rglob("*-*-*-*-*")), [])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import pathlib
+import socket
 import statistics
 import subprocess
 import sys
@@ -40,7 +41,6 @@ class Client:
             host = self.cloud.url(service).split("/")[2]
             self.connections[service] = http.client.HTTPConnection(host)
             self.connections[service].connect()
-            import socket
             self.connections[service].sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         prefix = "/" + "/".join(self.cloud.url(service).split("/")[3:])
         data = None if body is None else json.dumps(body)
@@ -186,7 +186,7 @@ def guest():
 
 
 def start_by_hand(cloud, server):
-    """Milliseconds that QEMU needs with the guest's own arguments, without disks and network, until it has daemonised."""
+    """Milliseconds that QEMU needs with the guest's own arguments, without disks and network, until its monitor answers."""
     folder = pathlib.Path(cloud.state, "guests", "guests", server)
     pid = int((folder / "qemu.pid").read_text().split()[0]) if (folder / "qemu.pid").exists() else None
     command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1] if pid else []
@@ -207,15 +207,28 @@ def start_by_hand(cloud, server):
         else:
             keep.append(word)
     started = time.perf_counter()
-    subprocess.run(keep, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-    took = (time.perf_counter() - started) * 1000
-    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    process = subprocess.Popen(keep, cwd=hand, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               stdin=subprocess.DEVNULL)
+    try:
+        while not greets(hand / "qmp.sock"):
+            if process.poll() is not None or time.perf_counter() - started > 20:
+                raise AssertionError(f"QEMU by hand did not answer: {keep}")
+            time.sleep(0.002)
+        return (time.perf_counter() - started) * 1000
+    finally:
+        process.kill()
+        process.wait()
+        (hand / "qmp.sock").unlink(missing_ok=True)
+
+
+def greets(path):
+    """Whether QEMU's monitor answers at a unix socket."""
+    with socket.socket(socket.AF_UNIX) as monitor:
         try:
-            if str(hand).encode() in entry.read_bytes():
-                os.kill(int(entry.parent.name), 9)
+            monitor.connect(str(path))
+            return b"QMP" in monitor.recv(4096)
         except OSError:
-            continue
-    return took
+            return False
 
 
 def main():

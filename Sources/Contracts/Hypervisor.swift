@@ -46,6 +46,8 @@ public struct GuestSpec: Sendable, Codable, Equatable {
   public var memoryMB: Int
   public var disks: [GuestDisk]
   public var interfaces: [GuestInterface]
+  /// Volumes of Block Storage. A guest that boots from a volume has no disk `root`.
+  public var volumes: [GuestVolume]
   /// Direct kernel boot: files on this node (image properties `kernel_id`, `ramdisk_id`, `os_command_line`).
   public var kernelPath: String?
   public var ramdiskPath: String?
@@ -57,11 +59,11 @@ public struct GuestSpec: Sendable, Codable, Equatable {
 
   public init(
     id: String, name: String, vcpus: Int, memoryMB: Int, disks: [GuestDisk], interfaces: [GuestInterface],
-    kernelPath: String? = nil, ramdiskPath: String? = nil, kernelArguments: String? = nil,
+    volumes: [GuestVolume] = [], kernelPath: String? = nil, ramdiskPath: String? = nil, kernelArguments: String? = nil,
     configDrive: [ConfigDriveFile]? = nil, hardware: [String: String] = [:]
   ) {
     (self.id, self.name, self.vcpus, self.memoryMB) = (id, name, vcpus, memoryMB)
-    (self.disks, self.interfaces) = (disks, interfaces)
+    (self.disks, self.interfaces, self.volumes) = (disks, interfaces, volumes)
     (self.kernelPath, self.ramdiskPath, self.kernelArguments) = (kernelPath, ramdiskPath, kernelArguments)
     (self.configDrive, self.hardware) = (configDrive, hardware)
   }
@@ -114,7 +116,7 @@ public struct NodeResources: Sendable, Equatable {
 
 /// Runs guests on one node. Every verb is idempotent: doing it again after a crash finishes the work and harms nothing.
 /// Guests live on when the process that drives them ends; a new one finds them by `list`.
-public protocol Hypervisor: Sendable {
+public protocol Hypervisor: VolumeHypervisor {
   /// Opens the driver: chooses the accelerator and finds the guests that exist.
   func start() async throws
   func resources() async throws -> NodeResources

@@ -25,7 +25,7 @@ import Testing
   private func expectLine(_ guest: TestGuest, _ line: String, _ expected: String) async throws {
     let output = try await guest.ssh("set -eu -o pipefail; PATH=$PATH:/sbin:/usr/sbin; " + line)
     let said = output.text + String(decoding: output.stderr, as: UTF8.self)
-    #expect(output.status == 0 && said.contains(expected), "\(line): status \(output.status), \(said)")
+    #expect(output.status == 0 && said.contains(expected), "\(line): status \(output.status), '\(said)'")
   }
 
   @Test func anImageThatIsUpToDateIsNotBuiltAgain() async throws {
@@ -82,7 +82,7 @@ import Testing
       guest, "sudo mount /dev/vdb /mnt; sudo cat /mnt/openstack/latest/meta_data.json; sudo umount /mnt", "uuid")
     try await expectLine(guest, "curl -V", "libcurl")
     try await expectLine(
-      guest, "sudo nc -p 80 -lk -e echo foolish & sleep 1; echo bar | nc -w 1 127.0.0.1 80", "foolish")
+      guest, "sudo nc -p 80 -lk -e echo foolish & sleep 2; echo bar | nc -w 5 127.0.0.1 80", "foolish")
     try await expectLine(
       guest, "sudo nc -u -p 80 -lk -e echo foolish & sleep 1; echo bar | nc -u -w 1 127.0.0.1 80", "foolish")
     try await expectLine(

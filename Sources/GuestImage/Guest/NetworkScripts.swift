@@ -72,7 +72,9 @@ enum NetworkScripts {
       [ -n "$domain" ] && echo "search $domain"
       for server in $dns; do echo "nameserver $server"; done
     } > "/run/guest/dns.$interface"
-    cat /run/guest/dns.* > /etc/resolv.conf
+    # Never half written: who looks a name up while a lease is renewed still finds a server.
+    cat /run/guest/dns.* > "/etc/resolv.conf.$interface"
+    mv "/etc/resolv.conf.$interface" /etc/resolv.conf
     [ "$old" = "$address" ] || echo "guest: $interface has $address by DHCP, gateway ${router:-none}" > /dev/console
 
     """#

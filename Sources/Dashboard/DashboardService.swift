@@ -14,6 +14,7 @@ public final class DashboardService: Sendable {
   let clock: any WallClock
   let sealer: SessionSealer
   let panels: [Panel]
+  let seats: LiveSeats
   /// Compiled when the first page is asked for: a start waits for nothing.
   private let templates = Mutex<[Language: MustacheLibrary]>([:])
 
@@ -25,6 +26,7 @@ public final class DashboardService: Sendable {
   ) throws {
     (self.routers, self.log, self.logs, self.settings, self.clock) = (routers, log, logs, settings, clock)
     sealer = try SessionSealer(directory: keyDirectory)
+    seats = LiveSeats(userMax: settings.liveStreamsOfUser, allMax: settings.liveStreams)
     panels = Panels.all.filter { routers[$0.service] != nil }.map { panel in
       var panel = panel
       panel.rowActions.removeAll { $0.needs.map { routers[$0] == nil } ?? false }
@@ -40,6 +42,7 @@ public final class DashboardService: Sendable {
     do {
       guard path.allSatisfy({ !$0.utf8.contains(0) }) else { throw Fault.badRequest("The address is malformed.") }
       try checkOrigin(call)
+      if path == ["events"] { return Self.secured(try live(visit)) }
       if visit.session.isSignedIn, call.method == "GET" {
         visit.projects = try await visit.client.get("identity", "/v3/auth/projects").list("projects")
       }
@@ -160,11 +163,24 @@ public final class DashboardService: Sendable {
   func page(
     _ template: String, _ visit: Visit, title: String, active: String = "", _ content: View, status: Int = 200
   ) -> Reply {
+    if visit.isLivePart { return livePart(template, visit, content) }
     var view = Layout.view(visit, title: title, active: active, panels: panels)
     view.merge(content) { _, new in new }
     view["content"] = template
     let html = library(visit.language).render(view, withTemplate: "layout") ?? ""
     return Reply(status, .bytes(Array(html.utf8), contentType: "text/html; charset=utf-8"))
+  }
+
+  /// What of a page changes by itself, as JSON: `live` and `status` are elements' contents.
+  private func livePart(_ template: String, _ visit: Visit, _ content: View) -> Reply {
+    let library = library(visit.language)
+    guard
+      let live = library.render(
+        content.merging(["csrf": visit.session.csrf]) { old, _ in old }, withTemplate: template + "-live")
+    else { return Reply(404) }
+    var parts: JSONObject = ["live": .string(live)]
+    if let status = content["status"] { parts["status"] = .string(library.render(status, withTemplate: "cell") ?? "") }
+    return Reply(200, .bytes(JSONValue.object(parts).bytes, contentType: "application/json"))
   }
 
   func redirect(_ address: String, _ visit: Visit, _ flash: Flash? = nil) -> Reply {

@@ -1,4 +1,5 @@
 import API
+import Contracts
 import Foundation
 import Kit
 import Logs
@@ -15,25 +16,39 @@ final class DashboardWorld: Sendable {
   /// Every call that reached a service: `compute POST /v2.1/servers/…`.
   let calls = Mutex<[String]>([])
   private let cookies = Mutex<[String: String]>([:])
+  /// What every server's status is now, and tokens that are no more.
+  let status = Mutex("ACTIVE")
+  let revoked = Mutex<Set<String>>([])
 
-  init(rows: Int = 1) throws {
+  init(rows: Int = 1, settings: DashboardSettings = DashboardSettings()) throws {
     let box = Box()
     let log: @Sendable (Call) -> Void = { call in
       guard let world = box.world else { return }
       world.calls.withLock { $0.append("\(call.route.policy.name) \(call.http.method) \(call.http.path)") }
     }
     var routers: [String: APIRouter] = [:]
-    for (name, errors, routes) in Self.apis(rows: rows, log) {
+    for (name, errors, routes) in Self.apis(rows: rows, log, status: { box.world?.status.withLock { $0 } ?? "" }) {
       routers[name] = APIRouter(
-        ServiceAPI(name: name, errors: errors, routes: routes), verifier: TestVerifier(), log: TestKit.log)
+        ServiceAPI(name: name, errors: errors, routes: routes), verifier: Verifier(box: box), log: TestKit.log)
     }
     service = try DashboardService(
-      routers: routers, log: TestKit.log, keyDirectory: TestKit.folder(), logs: LogCenter(directory: nil), clock: clock)
+      routers: routers, log: TestKit.log, keyDirectory: TestKit.folder(), logs: LogCenter(directory: nil),
+      settings: settings,
+      clock: clock)
     box.world = self
   }
   private final class Box: @unchecked Sendable { weak var world: DashboardWorld? }
+  private struct Verifier: TokenVerifying {
+    let box: Box
+    func verify(_ token: String) async throws -> AuthContext {
+      guard box.world?.revoked.withLock({ $0.contains(token) }) != true else { throw Fault.unauthorized() }
+      return try await TestVerifier().verify(token)
+    }
+  }
 
-  private static func apis(rows: Int, _ log: @escaping @Sendable (Call) -> Void) -> [(String, ErrorShape, [Route])] {
+  private static func apis(
+    rows: Int, _ log: @escaping @Sendable (Call) -> Void, status: @escaping @Sendable () -> String
+  ) -> [(String, ErrorShape, [Route])] {
     func route(_ service: String, _ method: String, _ pattern: String, open: Bool = false, _ json: JSONValue) -> Route {
       Route(method, pattern, Policy(service, open ? .anyone : .authenticated), body: .optionalJSON) { call in
         log(call)
@@ -45,18 +60,23 @@ final class DashboardWorld: Sendable {
       "metadata": [hostile: .string(hostile)], "image": ["id": "img"],
       "flavor": ["original_name": .string(hostile)], "tags": [.string(hostile)],
     ]
-    let servers = (0..<rows).map { index -> JSONValue in
-      var row = server
-      row["id"] = .string("server-\(index)")
-      return .object(row)
+    let servers: @Sendable () -> [JSONValue] = {
+      (0..<rows).map { index -> JSONValue in
+        var row = server
+        row["id"] = .string("server-\(index)")
+        row["status"] = .string(status())
+        return .object(row)
+      }
     }
-    let one: JSONValue = servers.first ?? .null
     let compute = [
-      route("compute", "GET", "/v2.1/servers/detail", ["servers": .array(servers)]),
+      Route("GET", "/v2.1/servers/detail", Policy("compute", .authenticated)) { call in
+        log(call)
+        return .json(["servers": .array(servers())])
+      },
       Route("GET", "/v2.1/servers/{id}", Policy("compute", .authenticated)) { call in
         log(call)
         guard call.parameter("id").hasPrefix("server-") else { throw Fault.notFound("Instance could not be found.") }
-        return .json(["server": one])
+        return .json(["server": servers().first ?? .null])
       },
       route("compute", "GET", "/v2.1/servers/{id}/os-instance-actions", ["instanceActions": []]),
       route("compute", "POST", "/v2.1/servers/{id}/action", ["output": .string(hostile)]),
@@ -148,6 +168,17 @@ final class DashboardWorld: Sendable {
     return Page(status: reply.status, headers: reply.headers, text: text)
   }
   func get(_ address: String) async -> Page { await send("GET", address) }
+
+  /// The stream of a page as it arrives; nil when there is none.
+  func live(_ page: String) async -> (status: Int, events: BodyStream?) {
+    let sent = cookies.withLock { $0.map { "\($0.key)=\($0.value)" }.joined(separator: "; ") }
+    let reply = await service.respond(
+      HTTPCall(method: "GET", path: "/events", query: Query([("page", page)]), headers: ["Cookie": sent]))
+    guard case .stream(let events, let type) = reply.body, type == "text/event-stream" else {
+      return (reply.status, nil)
+    }
+    return (reply.status, events)
+  }
 
   /// The token that the forms of a page carry.
   func csrf(_ page: Page) -> String {

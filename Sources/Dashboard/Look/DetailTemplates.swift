@@ -10,7 +10,10 @@ enum DetailTemplates {
     <div class="sheet">{{>menu}}</div></details>{{/hasActions}}
     </div>
     </div>
-    <div id="live"{{#live}} data-live="4"{{/live}} class="blocks">
+    <div id="live"{{#live}} data-live{{/live}} class="blocks">{{>detail-live}}</div>
+    """#
+
+  static let detailLive = #"""
     {{#blocks}}
     <section class="card block{{#log}} wide{{/log}}{{#table}} wide{{/table}}">
     <h2>{{title}}</h2>
@@ -31,7 +34,6 @@ enum DetailTemplates {
     {{/hasLinks}}
     </section>
     {{/blocks}}
-    </div>
     """#
 
   static let form = #"""

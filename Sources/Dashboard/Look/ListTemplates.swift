@@ -45,7 +45,10 @@ enum ListTemplates {
     <span class="bulk-label">[[With the chosen rows:]]</span>
     {{#bulk}}<button formaction="{{panel}}/-/{{id}}" class="small {{style}}">{{title}}</button>{{/bulk}}
     </form>{{/hasBulk}}
-    <div id="live"{{#live}} data-live="5"{{/live}}>
+    <div id="live"{{#live}} data-live{{/live}}>{{>list-live}}</div>
+    """#
+
+  static let listLive = #"""
     {{#isEmpty}}
     <div class="empty card"><p>{{#isFiltered}}[[Nothing fits these filters.]]{{/isFiltered}}
     {{^isFiltered}}{{empty}}{{/isFiltered}}</p></div>
@@ -78,6 +81,5 @@ enum ListTemplates {
     {{#first}}<a class="button plain" href="{{first}}">← [[First page]]</a>{{/first}}
     {{#next}}<a class="button plain" href="{{next}}">[[Next page]] →</a>{{/next}}
     </p>
-    </div>
     """#
 }

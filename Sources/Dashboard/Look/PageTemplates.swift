@@ -79,11 +79,7 @@ enum PageTemplates {
     <label><span>[[Contains]]</span><input name="text" value="{{text}}"></label>
     <button>[[Filter]]</button>
     </form>
-    <div id="live" data-live="3"><div class="card scroll"><table class="list lines"><thead><tr><th>[[Time]]</th>
-    <th>[[Level]]</th><th>[[Service]]</th><th>[[Message]]</th></tr></thead><tbody>
-    {{#records}}<tr><td><time datetime="{{time}}">{{time}}</time></td><td><span class="state {{tone}}">{{level}}</span></td>
-    <td>{{service}}</td><td><code>{{message}}</code></td></tr>{{/records}}
-    </tbody></table></div></div>
+    <div id="live" data-live>{{>logs-live}}</div>
     <section class="card"><h2>[[How much each service writes]]</h2>
     <div class="scroll"><table class="list"><tbody>
     {{#services}}<tr><td>{{name}}</td><td><form method="post" action="/admin/logs" class="inline">
@@ -102,6 +98,18 @@ enum PageTemplates {
     <a class="button" href="/project/topology.svg" download="topology.svg">[[Export as SVG]]</a></div></div>
     {{#isEmpty}}<div class="empty card"><p>[[There are no networks yet. Create one, and a router that joins it to the outside.]]
     </p><p><a class="button primary" href="/project/networks/-/create">[[Create network]]</a></p></div>{{/isEmpty}}
-    {{^isEmpty}}<div id="live" data-live="5"><div class="card map">{{{svg}}}</div></div>{{/isEmpty}}
+    {{^isEmpty}}<div id="live" data-live>{{>topology-live}}</div>{{/isEmpty}}
+    """#
+
+  static let logsLive = #"""
+    <div class="card scroll"><table class="list lines"><thead><tr><th>[[Time]]</th>
+    <th>[[Level]]</th><th>[[Service]]</th><th>[[Message]]</th></tr></thead><tbody>
+    {{#records}}<tr><td><time datetime="{{time}}">{{time}}</time></td><td><span class="state {{tone}}">{{level}}</span></td>
+    <td>{{service}}</td><td><code>{{message}}</code></td></tr>{{/records}}
+    </tbody></table></div>
+    """#
+
+  static let topologyLive = #"""
+    <div class="card map">{{{svg}}}</div>
     """#
 }

@@ -37,30 +37,47 @@ enum Script {
       return new DOMParser().parseFromString(await reply.text(), "text/html");
     }
 
-    // What changes by itself is looked at again, unless somebody is about to do something with it.
+    // What changes by itself is told by the server, while the page is seen; it is shown when nobody is about to do
+    // something with what is there.
     function watch() {
-      const live = one("#live[data-live]");
-      if (!live) return;
-      setInterval(async () => {
-        if (document.hidden || one("details[open], dialog[open], #live input:checked", live) || one("dialog[open]")) return;
-        if (getSelection().toString()) return;
-        try {
-          const fresh = await page(location.href);
-          if (!fresh) return;
-          for (const id of ["live", "live-status"]) {
-            const [old, next] = [document.getElementById(id), fresh.getElementById(id)];
-            if (!old || !next) continue;
-            localTimes(next);
-            if (old.innerHTML === next.innerHTML) continue;
-            const log = one("[data-follow]", old);
-            const scrolled = log && log.scrollTop + log.clientHeight < log.scrollHeight - 30 ? log.scrollTop : null;
-            const box = one(".map svg", old)?.getAttribute("viewBox");
-            old.replaceChildren(...next.childNodes);
-            if (scrolled === null) follow(old); else one("[data-follow]", old).scrollTop = scrolled;
-            if (box && id === "live") map(box);
-          }
-        } catch { /* The next round tries again. */ }
-      }, live.dataset.live * 1000);
+      if (!one("#live[data-live]") || !window.EventSource) return;
+      let source = null, waiting = null;
+      const isBusy = () => one("#live details[open], dialog[open], #live input:checked, .head details[open]") || getSelection().toString();
+      function show() {
+        if (!waiting || isBusy()) return;
+        const parts = JSON.parse(waiting);
+        waiting = null;
+        replace("live", parts.live);
+        if (parts.status !== undefined) replace("live-status", parts.status);
+      }
+      function open() {
+        if (source || document.hidden) return;
+        source = new EventSource("/events?page=" + encodeURIComponent(location.pathname + location.search));
+        source.onmessage = (event) => { waiting = event.data; show(); };
+        source.addEventListener("again", () => { close(); setTimeout(open, 500); });
+        source.addEventListener("end", (event) => { close(); if (!one("dialog[open]")) location.href = JSON.parse(event.data); });
+        source.onerror = () => { if (source?.readyState === EventSource.CLOSED) { close(); setTimeout(open, 30000); } };
+      }
+      function close() { source?.close(); source = null; }
+      setInterval(show, 700);
+      document.addEventListener("visibilitychange", () => document.hidden ? close() : open());
+      addEventListener("pagehide", close);
+      addEventListener("pageshow", open);
+      open();
+    }
+    function replace(id, html) {
+      const old = document.getElementById(id);
+      if (!old) return;
+      const next = document.createElement("div");
+      next.append(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
+      localTimes(next);
+      if (old.innerHTML === next.innerHTML) return;
+      const log = one("[data-follow]", old);
+      const scrolled = log && log.scrollTop + log.clientHeight < log.scrollHeight - 30 ? log.scrollTop : null;
+      const box = one(".map svg", old)?.getAttribute("viewBox");
+      old.replaceChildren(...next.childNodes);
+      if (scrolled === null) follow(old); else one("[data-follow]", old).scrollTop = scrolled;
+      if (box && id === "live") map(box);
     }
 
     // Forms open above the page they belong to.

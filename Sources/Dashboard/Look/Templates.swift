@@ -10,7 +10,8 @@ enum Templates {
     "detail": DetailTemplates.detail, "form": DetailTemplates.form, "field": DetailTemplates.field,
     "secret": DetailTemplates.secret, "overview": PageTemplates.overview, "access": PageTemplates.access,
     "search": PageTemplates.search, "logs": PageTemplates.logs, "topology": PageTemplates.topology,
-    "launch": LaunchTemplate.launch,
+    "launch": LaunchTemplate.launch, "list-live": ListTemplates.listLive, "detail-live": DetailTemplates.detailLive,
+    "logs-live": PageTemplates.logsLive, "topology-live": PageTemplates.topologyLive,
   ]
 
   /// The templates in a language. A source that does not parse is left out; a test compiles them all.

@@ -68,6 +68,13 @@ public struct DashboardSettings: Sendable {
   public var region = "RegionOne"
   /// Rows on one page of a list.
   public var pageRows = 50
+  /// Between two looks at a page that changes by itself.
+  public var livePause = Duration.seconds(2)
+  /// After this long the browser opens the stream of a page anew.
+  public var liveLifetime = Duration.seconds(1800)
+  /// Streams of one user, and of all, at most.
+  public var liveStreamsOfUser = 12
+  public var liveStreams = 400
 
   public init() {}
 }

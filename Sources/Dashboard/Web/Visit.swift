@@ -15,6 +15,8 @@ struct Visit: Sendable {
   let settings: DashboardSettings
   /// Where this user has a role.
   var projects: [JSONValue] = []
+  /// Whether only what changes by itself is wanted of the page.
+  var isLivePart = false
 
   var query: Query { call.query }
   func t(_ text: String) -> String { language.text(text) }

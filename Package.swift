@@ -30,7 +30,9 @@ let base: [Target] = [
   library("Kit", [crypto]),
   library("Config", ["Kit", .product(name: "Yams", package: "Yams")]),
   library("Logs", ["Kit"]),
-  library("Store", ["Kit", .product(name: "GRDB", package: "GRDB.swift")]),
+  library(
+    "Store",
+    ["Kit", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift")]),
   library("Workflow", ["Kit", "Logs", "Store"]),
   library("Contracts", ["Kit", "Store"]),
   library(

@@ -33,6 +33,9 @@ public struct JSONObject: Sendable {
     }
   }
 
+  /// An empty object with room for `capacity` members.
+  public init(capacity: Int) { members.reserveCapacity(capacity) }
+
   public subscript(key: String) -> JSONValue? {
     get { members.first { $0.key == key }?.value }
     set {

@@ -19,13 +19,13 @@ public struct Timestamp: Sendable, Hashable, Comparable, Codable {
   public var seconds: Int { Int((Double(microseconds) / 1_000_000).rounded(.down)) }
 
   /// `2026-01-02T03:04:05Z`: Compute, Network, Image.
-  public var iso8601: String { format(separator: "T", suffix: "Z", fraction: false) }
+  public var iso8601: String { format(separator: UInt8(ascii: "T"), isUTC: true, fraction: false) }
   /// `2026-01-02T03:04:05.000000`: Block Storage, services, agents of Compute.
-  public var iso8601Micros: String { format(separator: "T", suffix: "", fraction: true) }
+  public var iso8601Micros: String { format(separator: UInt8(ascii: "T"), isUTC: false, fraction: true) }
   /// `2026-01-02T03:04:05.000000Z`: Identity.
-  public var iso8601MicrosZ: String { format(separator: "T", suffix: "Z", fraction: true) }
+  public var iso8601MicrosZ: String { format(separator: UInt8(ascii: "T"), isUTC: true, fraction: true) }
   /// `2026-01-02 03:04:05`: Network's agents.
-  public var plain: String { format(separator: " ", suffix: "", fraction: false) }
+  public var plain: String { format(separator: UInt8(ascii: " "), isUTC: false, fraction: false) }
 
   /// `Sun, 06 Nov 1994 08:49:37 GMT`, for HTTP headers (RFC 9110 §5.6.7).
   public var httpDate: String {
@@ -37,14 +37,44 @@ public struct Timestamp: Sendable, Hashable, Comparable, Codable {
       + "\(Self.pad(second / 3600)):\(Self.pad(second / 60 % 60)):\(Self.pad(second % 60)) GMT"
   }
 
-  private func format(separator: String, suffix: String, fraction: Bool) -> String {
+  /// Without the small texts that a text is usually put together from: lists of a thousand resources hold thousands of times.
+  private func format(separator: UInt8, isUTC: Bool, fraction: Bool) -> String {
     let days = (seconds - (seconds < 0 ? 86_399 : 0)) / 86_400
     let second = seconds - days * 86_400
     let (year, month, day) = Self.civil(days: days)
-    var text = "\(year)-\(Self.pad(month))-\(Self.pad(day))\(separator)"
-    text += "\(Self.pad(second / 3600)):\(Self.pad(second / 60 % 60)):\(Self.pad(second % 60))"
-    if fraction { text += ".\(Self.pad(microseconds - seconds * 1_000_000, 6))" }
-    return text + suffix
+    guard (0...9999).contains(year) else { return "\(year)-\(Self.pad(month))-\(Self.pad(day))" }
+    return String(unsafeUninitializedCapacity: 32) { buffer in
+      var at = 0
+      func put(_ byte: UInt8) {
+        buffer[at] = byte
+        at += 1
+      }
+      func put(_ value: Int, _ width: Int) {
+        var rest = value
+        for position in (at..<(at + width)).reversed() {
+          buffer[position] = UInt8(48 + rest % 10)
+          rest /= 10
+        }
+        at += width
+      }
+      put(year, 4)
+      put(UInt8(ascii: "-"))
+      put(month, 2)
+      put(UInt8(ascii: "-"))
+      put(day, 2)
+      put(separator)
+      put(second / 3600, 2)
+      put(UInt8(ascii: ":"))
+      put(second / 60 % 60, 2)
+      put(UInt8(ascii: ":"))
+      put(second % 60, 2)
+      if fraction {
+        put(UInt8(ascii: "."))
+        put(microseconds - seconds * 1_000_000, 6)
+      }
+      if isUTC { put(UInt8(ascii: "Z")) }
+      return at
+    }
   }
 
   private static func pad(_ value: Int, _ width: Int = 2) -> String {

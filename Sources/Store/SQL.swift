@@ -102,10 +102,17 @@ public struct SQL: Sendable, ExpressibleByStringInterpolation {
 /// A row of a result.
 public struct Row: Sendable {
   /// Column names and their positions, shared by the rows of a result.
-  let columns: [String: Int]
+  final class Columns: Sendable {
+    private let positions: [String: Int]
+    init(_ names: [String]) {
+      positions = Dictionary(zip(names, names.indices)) { _, last in last }
+    }
+    func position(_ name: String) -> Int? { positions[name] }
+  }
+  let columns: Columns
   let values: [SQLValue]
 
-  public subscript(column: String) -> SQLValue { columns[column].map { values[$0] } ?? .null }
+  public subscript(column: String) -> SQLValue { columns.position(column).map { values[$0] } ?? .null }
   public subscript(position: Int) -> SQLValue { values[position] }
 
   /// The text in a column; an absent or NULL one is empty.
@@ -140,6 +147,10 @@ public struct Row: Sendable {
   }
   /// A column that holds JSON text; NULL and unreadable text are JSON null.
   public func json(_ column: String) -> JSONValue {
-    optionalText(column).flatMap { try? JSONParser.parse($0) } ?? .null
+    guard let text = optionalText(column) else { return .null }
+    // Most of these columns hold nothing most of the time.
+    if text == "{}" { return [:] }
+    if text == "[]" { return [] }
+    return (try? JSONParser.parse(text)) ?? .null
   }
 }

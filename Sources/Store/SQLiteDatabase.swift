@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import GRDBSQLite
 import Kit
 import Synchronization
 
@@ -84,11 +85,13 @@ private final class SQLiteTransaction: Transaction {
     statements += 1
     let statement = try connection.cachedStatement(sql: sql.text)
     let cursor = try GRDB.Row.fetchCursor(statement, arguments: StatementArguments(sql.parameters.map(\.grdb)))
-    var names: [String: Int] = [:]
-    for (index, name) in statement.columnNames.enumerated() { names[name] = index }
+    let columns = Row.Columns(statement.columnNames)
+    let positions = CInt(0)..<CInt(statement.columnCount)
     var rows: [Row] = []
-    while let row = try cursor.next() {
-      rows.append(Row(columns: names, values: (0..<row.count).map { SQLValue(row[$0] as DatabaseValue) }))
+    // The cursor steps and reports errors; values come straight from SQLite, because GRDB's own cost as much as the rest
+    // of a long list.
+    while try cursor.next() != nil {
+      rows.append(Row(columns: columns, values: positions.map { SQLValue(statement.sqliteStatement, $0) }))
     }
     return rows
   }
@@ -111,13 +114,20 @@ private final class SQLiteTransaction: Transaction {
 }
 
 extension SQLValue {
-  fileprivate init(_ value: DatabaseValue) {
-    switch value.storage {
-    case .null: self = .null
-    case .int64(let value): self = .int(Int(value))
-    case .double(let value): self = .double(value)
-    case .string(let value): self = .text(value)
-    case .blob(let value): self = .blob(Array(value))
+  /// The value of a column of the statement's current row (sqlite.org/c3ref/column_blob.html).
+  fileprivate init(_ statement: SQLiteStatement, _ column: CInt) {
+    switch sqlite3_column_type(statement, column) {
+    case SQLITE_INTEGER: self = .int(Int(sqlite3_column_int64(statement, column)))
+    case SQLITE_FLOAT: self = .double(sqlite3_column_double(statement, column))
+    case SQLITE_TEXT:
+      let start = sqlite3_column_text(statement, column)
+      let bytes = UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column)))
+      self = .text(String(decoding: bytes, as: UTF8.self))
+    case SQLITE_BLOB:
+      let start = sqlite3_column_blob(statement, column)
+      let bytes = UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column)))
+      self = .blob(Array(bytes))
+    default: self = .null
     }
   }
   fileprivate var grdb: (any DatabaseValueConvertible)? {

@@ -13,6 +13,14 @@ struct ServerFacts {
   var groups: [String: ServerGroup] = [:]
   /// `UP`, `UNKNOWN`, `DOWN`, `MAINTENANCE` by host.
   var hostStatus: [String: String] = [:]
+  /// `hostId` by host and project.
+  private var hostIDs: [HostOfProject: String] = [:]
+  private struct HostOfProject: Hashable { let host: String, projectID: String }
+
+  func hostID(_ server: Server) -> String {
+    guard let host = server.host else { return "" }
+    return hostIDs[HostOfProject(host: host, projectID: server.projectID)] ?? ServerView.hostID(server)
+  }
 
   func activity(_ server: Server) -> ServerActivity { ServerActivity(jobs[server.subject]) }
 
@@ -23,6 +31,11 @@ struct ServerFacts {
     var facts = ServerFacts()
     guard !servers.isEmpty else { return facts }
     facts.jobs = try JobStore.live(subjects: servers.map(\.subject), tx: tx)
+    for server in servers {
+      guard let host = server.host else { continue }
+      let key = HostOfProject(host: host, projectID: server.projectID)
+      if facts.hostIDs[key] == nil { facts.hostIDs[key] = ServerView.hostID(server) }
+    }
     facts.ports = try service.ports.ports(ofServers: servers.map(\.id), tx: tx)
     if withGroups, call.since(2, 71) {
       facts.groups = try ServerGroupStore.memberships(ofServers: servers.map(\.id), tx: tx)
@@ -58,14 +71,14 @@ struct ServerView {
   func full(_ server: Server) -> JSONObject {
     let activity = facts.activity(server)
     let status = server.isDeleted ? "DELETED" : activity.status(in: server.state)
-    var view = JSONObject()
+    var view = JSONObject(capacity: 48)
     view.append("id", .string(server.id))
     view.append("name", .string(server.name))
     view.append("status", .string(status))
     view.append("tenant_id", .string(server.projectID))
     view.append("user_id", .string(server.userID))
     view.append("metadata", .texts(server.metadata))
-    view.append("hostId", .string(Self.hostID(server)))
+    view.append("hostId", .string(facts.hostID(server)))
     view.append("image", image(server))
     view.append("flavor", flavor(server))
     view.append("created", .string(server.createdAt.iso8601))

@@ -5,9 +5,18 @@ import Store
 extension Server {
   /// A server without its metadata and tags.
   init(row: Row) {
+    var flavors: [String: ServerFlavor] = [:]
+    self.init(row: row, flavors: &flavors)
+  }
+
+  /// The same for a row of many: servers of one flavor share what is read once.
+  init(row: Row, flavors: inout [String: ServerFlavor]) {
+    let flavorText = row.text("flavor")
+    let flavor = flavors[flavorText] ?? ServerFlavor(json: row.json("flavor"))
+    flavors[flavorText] = flavor
     self.init(
       id: row.text("id"), projectID: row.text("project_id"), userID: row.text("user_id"), name: row.text("name"),
-      hostname: row.text("hostname"), imageID: row.text("image_id"), flavor: ServerFlavor(json: row.json("flavor")),
+      hostname: row.text("hostname"), imageID: row.text("image_id"), flavor: flavor,
       reservationID: row.text("reservation_id"), createdAt: row.timestamp("created_at"),
       updatedAt: row.timestamp("updated_at"))
     number = row.int("number")

@@ -6,7 +6,11 @@ extension NetworkService {
   public func ports(ofServers ids: [String], tx: any Transaction) throws -> [String: [ServerPort]] {
     guard !ids.isEmpty else { return [:] }
     let rows = try Batches.query(ids) { batch in
-      try tx.query("SELECT * FROM network_port WHERE device_id IN \(list: batch) ORDER BY created_at, ordinal, id")
+      try tx.query(
+        """
+        SELECT id, device_id, network_id, mac_address, status, is_made_by_compute, device_tag
+        FROM network_port WHERE device_id IN \(list: batch) ORDER BY created_at, ordinal, id
+        """)
     }
     guard !rows.isEmpty else { return [:] }
     let parts = try ServerPortParts(rows, tx: tx)
@@ -17,7 +21,7 @@ extension NetworkService {
 /// What belongs to the ports of several servers, in one query each.
 private struct ServerPortParts {
   private let networks: [String: Row]
-  private let subnets: [String: [Row]]
+  private let subnets: [String: [SubnetWiring]]
   private let addresses: [String: [Allocations.FixedIP]]
   private let floating: [String: [Row]]
   private let groups: [String: [String]]
@@ -33,7 +37,7 @@ private struct ServerPortParts {
       grouping: try Batches.query(networkIDs) {
         try tx.query("SELECT * FROM network_subnet WHERE network_id IN \(list: $0) ORDER BY created_at, id")
       }
-    ) { $0.text("network_id") }
+    ) { $0.text("network_id") }.mapValues { $0.map(Wiring.subnet) }
     addresses = try Allocations.addresses(of: ids, tx: tx)
     floating = Dictionary(
       grouping: try Batches.query(ids) {
@@ -67,6 +71,6 @@ private struct ServerPortParts {
       id: id, serverID: row.text("device_id"), networkID: networkID, networkName: network?.text("name") ?? "",
       mtu: network?.int("mtu") ?? 1500, mac: row.text("mac_address"), status: row.text("status"), fixedIPs: fixed,
       isOwnedByCompute: row.bool("is_made_by_compute"), tag: row.optionalText("device_tag"),
-      securityGroupNames: groups[id] ?? [], subnets: (subnets[networkID] ?? []).map(Wiring.subnet))
+      securityGroupNames: groups[id] ?? [], subnets: subnets[networkID] ?? [])
   }
 }

@@ -99,4 +99,15 @@ public protocol VolumeUsers: Sendable {
   /// exists and has no backing file, while the guest runs (QMP `blockdev-backup`): for snapshots, backups and clones. It
   /// returns when the copy is complete; a call after a crash gets a fresh empty file.
   func copyVolume(_ volumeID: String, serverID: String, to path: String) async throws
+  /// Moves the guest, running or not, from the volume's file to `target` with its content, without a break (QMP
+  /// `blockdev-mirror`): the volume keeps its id. `target` is a disk at least as large, with any content; what was written
+  /// before the call returns is in it, and the old file is closed. Done already when the guest is on `target`; a fault
+  /// leaves the guest on the old file. For migrations and retypes of volumes in use.
+  func swapVolume(_ volumeID: String, serverID: String, to target: VolumeConnection) async throws
+}
+
+extension VolumeUsers {
+  public func swapVolume(_ volumeID: String, serverID: String, to target: VolumeConnection) async throws {
+    throw Fault(501, "The server's host cannot move a volume that is in use.")
+  }
 }

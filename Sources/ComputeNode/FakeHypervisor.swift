@@ -7,23 +7,27 @@ import Synchronization
 /// above a hypervisor, and for scale.
 public final class FakeHypervisor: Hypervisor {
   /// What is kept of a guest.
-  private struct Record: Codable, Equatable {
+  struct Record: Codable, Equatable {
     var spec: GuestSpec
     var power = PowerState.shutdown
     var hasStarted = false
     var wasPaused = false
     var console: [String] = []
   }
-  private struct State {
+  struct State {
     var guests: [String: Record] = [:]
     var isStarted = false
     /// Faults that verbs throw, by guest id; see `fail`.
     var failures: [String: Fault] = [:]
+    /// Volumes that running guests do not let go of; see `hold`.
+    var heldVolumes: Set<String> = []
+    /// Sockets of displays by guest id; see `setDisplay`.
+    var displays: [String: String] = [:]
   }
 
-  private let directory: String?
+  let directory: String?
   private let node: NodeResources
-  private let state = Mutex(State())
+  let state = Mutex(State())
   private let feed = ChangeFeed()
 
   /// `directory`: where guests are written down, so that a process that starts again finds them; nil: only in memory.
@@ -105,6 +109,7 @@ public final class FakeHypervisor: Hypervisor {
       case .running, .paused: return
       case .suspended: record.power = record.wasPaused ? .paused : .running
       default:
+        for volume in record.spec.volumes { try VolumeFile(volume).checkExists() }
         (record.power, record.hasStarted) = (.running, true)
         record.console.append("guest \(id) starts")
       }
@@ -115,6 +120,7 @@ public final class FakeHypervisor: Hypervisor {
 
   public func reboot(_ id: String, grace: Duration) async throws {
     try change(id) { record in
+      for volume in record.spec.volumes { try VolumeFile(volume).checkExists() }
       (record.power, record.hasStarted) = (.running, true)
       record.console.append("guest \(id) starts")
     }
@@ -165,15 +171,14 @@ public final class FakeHypervisor: Hypervisor {
   }
 
   public func consoleLog(of id: String, lines: Int?) async throws -> String {
-    guard let record = state.withLock({ $0.guests[id] }) else { throw Self.absent(id) }
+    let record = try existing(id)
     let text = record.console.map { $0 + "\n" }.joined()
     return lines.map { GuestFolder.last($0, of: text) } ?? text
   }
 
-  /// Writes a small file in place of the first disk's content.
+  /// Writes a blank file in place of the root disk's content.
   public func snapshotRoot(of id: String, to path: String) async throws {
-    guard let record = state.withLock({ $0.guests[id] }) else { throw Self.absent(id) }
-    guard let disk = record.spec.disks.first else {
+    guard let disk = try existing(id).spec.disks.first(where: { $0.name == "root" }) else {
       throw Fault.conflict("guest \(id) has no disk of its own to copy")
     }
     try await DiskImage.create(GuestDisk(name: "copy", sizeBytes: max(disk.sizeBytes, 1 << 20)), at: path)
@@ -195,7 +200,7 @@ public final class FakeHypervisor: Hypervisor {
 
   // MARK: - State
 
-  private func change(_ id: String, _ body: (inout Record) throws -> Void) throws {
+  func change(_ id: String, _ body: (inout Record) throws -> Void) throws {
     try state.withLock { state in
       guard var record = state.guests[id] else { throw Self.absent(id) }
       if let fault = state.failures[id] { throw fault }
@@ -205,6 +210,14 @@ public final class FakeHypervisor: Hypervisor {
       if record == before { return }
       try write(record)
       state.guests[id] = record
+    }
+  }
+
+  func existing(_ id: String) throws -> Record {
+    try state.withLock { state in
+      guard let record = state.guests[id] else { throw Self.absent(id) }
+      if let fault = state.failures[id] { throw fault }
+      return record
     }
   }
 

@@ -69,6 +69,24 @@ public struct GuestSpec: Sendable, Codable, Equatable {
   }
 }
 
+extension GuestSpec {
+  /// Records that were written before guests had volumes are read as well.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      id: try values.decode(String.self, forKey: .id), name: try values.decode(String.self, forKey: .name),
+      vcpus: try values.decode(Int.self, forKey: .vcpus), memoryMB: try values.decode(Int.self, forKey: .memoryMB),
+      disks: try values.decode([GuestDisk].self, forKey: .disks),
+      interfaces: try values.decode([GuestInterface].self, forKey: .interfaces),
+      volumes: try values.decodeIfPresent([GuestVolume].self, forKey: .volumes) ?? [],
+      kernelPath: try values.decodeIfPresent(String.self, forKey: .kernelPath),
+      ramdiskPath: try values.decodeIfPresent(String.self, forKey: .ramdiskPath),
+      kernelArguments: try values.decodeIfPresent(String.self, forKey: .kernelArguments),
+      configDrive: try values.decodeIfPresent([ConfigDriveFile].self, forKey: .configDrive),
+      hardware: try values.decode([String: String].self, forKey: .hardware))
+  }
+}
+
 /// Nova's power states, by their numbers in the API.
 public enum PowerState: Int, Sendable, Codable {
   case noState = 0

@@ -53,7 +53,7 @@ struct GuestRecord: Codable, Equatable {
 
   /// A fault for a spec that no guest can be made of. Its ids become ids of QEMU's devices.
   static func validate(_ spec: GuestSpec) throws {
-    let ids = [spec.id] + spec.interfaces.map(\.portID)
+    let ids = [spec.id] + spec.interfaces.map(\.portID) + spec.volumes.map(\.volumeID)
     if let bad = ids.first(where: { !isValidID($0) }) { throw Fault.badRequest("'\(bad)' is not an id") }
     let names = spec.disks.map(\.name)
     if let bad = names.first(where: { !isValidID($0) || $0 == "config" }) {
@@ -61,6 +61,10 @@ struct GuestRecord: Codable, Equatable {
     }
     guard Set(names).count == names.count, Set(ids).count == ids.count else {
       throw Fault.badRequest("guest \(spec.id) has two disks or interfaces of the same name")
+    }
+    for volume in spec.volumes { try VolumeFile.validate(volume) }
+    guard Set(spec.volumes.map { VolumeFile.key($0.volumeID) }).count == spec.volumes.count else {
+      throw Fault.badRequest("two volumes of guest \(spec.id) have ids that begin alike")
     }
     guard spec.vcpus >= 1, spec.memoryMB >= 1 else {
       throw Fault.badRequest("guest \(spec.id) needs at least 1 vCPU and 1 MB of memory")

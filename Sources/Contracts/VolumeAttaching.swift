@@ -14,14 +14,16 @@ public struct VolumeSummary: Sendable, Equatable {
   public var zone: String
   /// Properties of the image that it was made from, such as `hw_disk_bus`, `kernel_id`.
   public var imageMetadata: [String: String]
+  /// Whether its data are on their way to another volume or backend.
+  public var isMigrating: Bool
 
   public init(
     id: String, name: String, status: String, sizeGB: Int, isBootable: Bool, isMultiattach: Bool, projectID: String,
-    zone: String, imageMetadata: [String: String]
+    zone: String, imageMetadata: [String: String], isMigrating: Bool = false
   ) {
     (self.id, self.name, self.status, self.sizeGB) = (id, name, status, sizeGB)
     (self.isBootable, self.isMultiattach, self.projectID) = (isBootable, isMultiattach, projectID)
-    (self.zone, self.imageMetadata) = (zone, imageMetadata)
+    (self.zone, self.imageMetadata, self.isMigrating) = (zone, imageMetadata, isMigrating)
   }
 }
 
@@ -61,6 +63,8 @@ public protocol VolumeAttaching: Sendable {
   func snapshot(_ id: String, visibleTo auth: AuthContext, tx: any Transaction) throws -> (
     sizeGB: Int, volumeID: String
   )?
+  /// Whether the caller may use the volume type with this id or name.
+  func hasVolumeType(_ key: String, visibleTo auth: AuthContext, tx: any Transaction) throws -> Bool
   /// Makes a volume for a server (block device mapping) and enqueues its creation. Throws quota and input faults.
   func create(
     sizeGB: Int?, source: VolumeSource, type: String?, name: String, zone: String, auth: AuthContext, requestID: String,
@@ -81,8 +85,21 @@ public protocol VolumeAttaching: Sendable {
   func keepAttached(attachmentID: String, tx: any Transaction) throws
   /// Ends an attachment; one that is gone is ended already.
   func release(attachmentID: String, tx: any Transaction) throws
-  /// Deletes a volume that a server made with `delete_on_termination`; one that is gone is deleted already.
+  /// The server's node has closed the volume, but keeps it: the attachment is reserved until the next `connect`.
+  func disconnect(attachmentID: String, tx: any Transaction) throws
+  /// Deletes a volume that a server made with `delete_on_termination`; one that is gone is deleted already, one that is
+  /// being made is given up.
   func delete(_ id: String, requestID: String, tx: any Transaction) throws
+  /// Enqueues the replacement of a disconnected volume's content by an image's; `waitReady` waits for it. Throws a 400
+  /// fault when it cannot be replaced.
+  func reimage(_ id: String, image: String, requestID: String, tx: any Transaction) throws
+  /// Takes a snapshot of a volume, in use or not; returns its id. Throws quota and state faults.
+  func createSnapshot(of id: String, name: String, auth: AuthContext, requestID: String, tx: any Transaction) throws
+    -> String
+  /// Returns when the snapshot is complete; throws a fault that explains when it cannot be.
+  func waitSnapshotReady(_ id: String) async throws
+  /// Deletes a snapshot, complete or not; one that is gone is deleted already.
+  func deleteSnapshot(_ id: String, requestID: String, tx: any Transaction) throws
 }
 
 extension VolumeAttaching {

@@ -1,6 +1,7 @@
 import Contracts
 import Kit
 import Store
+import Workflow
 
 /// Attachments of volumes to servers, for Compute and for the API: rows `reserved` → `attaching` → `attached`.
 extension BlockStorageService: VolumeAttaching {
@@ -17,7 +18,15 @@ extension BlockStorageService: VolumeAttaching {
     VolumeSummary(
       id: volume.id, name: volume.row.text("name"), status: volume.status, sizeGB: volume.size,
       isBootable: volume.row.bool("bootable"), isMultiattach: volume.isMultiattach, projectID: volume.projectID,
-      zone: volume.row.text("zone"), imageMetadata: volume.row.texts("image_metadata"))
+      zone: volume.row.text("zone"), imageMetadata: volume.row.texts("image_metadata"),
+      isMigrating: volume.row.optionalText("migration_status").map { !$0.isEmpty } ?? false)
+  }
+
+  public func hasVolumeType(_ key: String, visibleTo auth: AuthContext, tx: any Transaction) throws -> Bool {
+    do {
+      _ = try TypeStore.require(key, auth, tx: tx)
+      return true
+    } catch let fault as Fault where fault.status == 404 { return false }
   }
 
   public func snapshot(_ id: String, visibleTo auth: AuthContext, tx: any Transaction) throws -> (
@@ -150,7 +159,69 @@ extension BlockStorageService: VolumeAttaching {
 
   public func delete(_ id: String, requestID: String, tx: any Transaction) throws {
     guard let volume = try VolumeStore.find(id, tx: tx), volume.status != "deleting" else { return }
-    try deleteVolume(volume, requestID: requestID, tx: tx)
+    let isBeingMade = ["creating", "downloading"].contains(volume.status)
+    try deleteVolume(volume, force: isBeingMade, requestID: requestID, tx: tx)
+  }
+
+  public func disconnect(attachmentID: String, tx: any Transaction) throws {
+    guard let row = try Table.attachment.find(attachmentID, tx: tx) else { return }
+    let now = clock.now()
+    try Table.attachment.set(attachmentID, ["status": "reserved", "connected": 0, "updated_at": now], tx: tx)
+    try VolumeStore.settle(row.text("volume_id"), now: now, tx: tx)
+  }
+
+  public func reimage(_ id: String, image imageID: String, requestID: String, tx: any Transaction) throws {
+    guard let volume = try VolumeStore.find(id, tx: tx) else { throw Volume.notFound(id) }
+    try volume.require(["available", "error", "reserved"], "be reimaged")
+    guard let image = try images.image(imageID, tx: tx), image.status == "active" else {
+      throw Fault.badRequest("Image \(imageID) is not there any more, or is not active.")
+    }
+    let needed = max((image.virtualSizeBytes + (1 << 30) - 1) >> 30, image.minDiskGB)
+    guard needed <= volume.size else {
+      throw Volume.invalid("Size of the volume \(volume.size)GB is smaller than the \(needed)GB that the image needs.")
+    }
+    guard try VolumeStore.snapshotCount(volume.id, tx: tx) == 0 || volume.isLayered else {
+      throw Volume.invalid("Volume \(volume.id) has snapshots.")
+    }
+    var metadata = image.properties
+    metadata.merge([
+      "image_id": image.id, "image_name": image.name, "container_format": image.containerFormat,
+      "disk_format": image.diskFormat, "min_disk": String(image.minDiskGB), "min_ram": String(image.minRAMMB),
+      "size": String(image.sizeBytes),
+    ]) { _, new in new }
+    try Table.volume.set(id, ["status": "downloading", "previous_status": volume.status], tx: tx)
+    try engine.enqueue(
+      NewJob(
+        kind: "volume-reimage", subject: "volume/\(id)",
+        input: ["volume": .string(id), "image": .string(imageID), "metadata": .texts(metadata)], requestID: requestID,
+        userID: volume.row.text("user_id"), projectID: volume.projectID), tx: tx)
+  }
+
+  // MARK: Snapshots of servers
+
+  public func createSnapshot(
+    of id: String, name: String, auth: AuthContext, requestID: String, tx: any Transaction
+  ) throws -> String {
+    guard let volume = try VolumeStore.find(id, tx: tx) else { throw Volume.notFound(id) }
+    return try createSnapshot(
+      of: volume, name: name, description: volume.row.optionalText("description"), isForced: true, auth: auth,
+      requestID: requestID, tx: tx)
+  }
+
+  public func waitSnapshotReady(_ id: String) async throws {
+    while true {
+      switch try await database.read({ try Table.snapshot.find(id, tx: $0)?.status }) {
+      case "creating": try await Task.sleep(for: .milliseconds(50))
+      case "available": return
+      case nil: throw Fault.notFound("Snapshot \(id) could not be found.")
+      case .some(let status): throw Fault.badRequest("Snapshot \(id) could not be made: its status is \(status).")
+      }
+    }
+  }
+
+  public func deleteSnapshot(_ id: String, requestID: String, tx: any Transaction) throws {
+    guard let snapshot = try Table.snapshot.find(id, tx: tx), snapshot.status != "deleting" else { return }
+    try deleteSnapshot(snapshot, isForced: true, requestID: requestID, tx: tx)
   }
 }
 

@@ -31,11 +31,15 @@ extension IdentityService {
         case .password: try await provePassword(request, &proof)
         case .token: try proveToken(request, &proof)
         case .applicationCredential: try await proveCredential(request, &proof)
+        case .totp: try await provePasscode(request, &proof)
+        case .ec2Credential: throw Fault.unauthorized()
         }
       }
+      try checkRules(&proof, call)
       return try await scoped(request, proof, call)
     } catch let fault as Fault {
-      let who = request.user.id ?? request.user.name ?? request.credential.id ?? "?"
+      let user = request.methods.contains(.totp) && request.user.id == nil ? request.totpUser : request.user
+      let who = user.id ?? user.name ?? request.credential.id ?? "?"
       log.request(call.requestID).audit(
         "refused a login by \(request.methods.map(\.name).joined(separator: ", ")) of \(who.prefix(64)) "
           + "from \(call.http.remoteAddress): \(fault.status) \(fault.message)")
@@ -47,24 +51,112 @@ extension IdentityService {
 
   private func provePassword(_ request: LoginRequest, _ proof: inout Proof) async throws {
     let user = books.user(request.user)
-    let id = user?.id ?? ""
-    let row = try await database.read { try $0.first("SELECT password_hash FROM identity_user WHERE id = \(id)") }
-    let isRight = try await hasher.check(request.password, row?.optionalText("password_hash"))
-    guard isRight, let user, books.isEnabled(user) else { throw Fault.unauthorized() }
-    try proof.prove(user.id)
+    _ = try await checkPassword(request.password, of: user, allowsExpired: false)
+    try proof.prove(user?.id ?? "")
     proof.methods.append(.password)
+  }
+
+  /// Throws 401 for a wrong password, a locked or disabled account and, unless it may be, an ended password. It costs a
+  /// hash whatever is wrong, also for a user that there is none of.
+  func checkPassword(
+    _ given: Secret, of user: Snapshot.User?, allowsExpired: Bool
+  ) async throws -> PasswordRecord {
+    guard settings.compliance.lockoutFailureAttempts > 0, let user else {
+      return try await checkOnce(given, of: user, allowsExpired: allowsExpired)
+    }
+    return try await gate.pass(user.id) { try await checkOnce(given, of: user, allowsExpired: allowsExpired) }
+  }
+
+  private func checkOnce(
+    _ given: Secret, of user: Snapshot.User?, allowsExpired: Bool
+  ) async throws -> PasswordRecord {
+    let id = user?.id ?? ""
+    let record = try await database.read { try PasswordStore.find(id, tx: $0) }
+    let isRight = try await hasher.check(given, record?.hash)
+    guard let user, let record else { throw Fault.unauthorized() }
+    try checkLock(record, id)
+    guard isRight else {
+      try await countFailure(id)
+      throw Fault.unauthorized()
+    }
+    guard books.isEnabled(user) else { throw Fault.unauthorized() }
+    if !allowsExpired, record.isExpired(clock.now()) {
+      throw Fault.unauthorized("The password is expired and needs to be changed for user: \(id).")
+    }
+    if record.failures > 0 { try await change { try PasswordStore.forgetFailures(id, $0) } }
+    return record
+  }
+
+  private func checkLock(_ record: PasswordRecord, _ id: String) throws(Fault) {
+    let isLocked = settings.compliance.isLocked(
+      failures: record.failures, last: record.failedAt, options: record.options, now: clock.now())
+    if isLocked { throw Fault.unauthorized("The account is locked for user: \(id).") }
+  }
+
+  private func countFailure(_ id: String) async throws {
+    let limit = settings.compliance.lockoutFailureAttempts
+    guard limit > 0 else { return }
+    try await change { [self] change in
+      let record = try PasswordStore.find(id, tx: change.tx)
+      // A lock that has ended begins anew.
+      if (record?.failures ?? 0) >= limit { try PasswordStore.forgetFailures(id, change) }
+      try PasswordStore.countFailure(id, change)
+      if (record?.failures ?? 0) + 1 == limit { audit(nil, "locked the account of user \(id)", change.tx) }
+    }
+  }
+
+  /// A one-time password: of one of the user's credentials of the type `totp`. A wrong one counts as a wrong password.
+  private func provePasscode(_ request: LoginRequest, _ proof: inout Proof) async throws {
+    guard let user = books.user(request.totpUser), books.isEnabled(user) else { throw Fault.unauthorized() }
+    let fits = try await gate.pass(user.id) { try await checkPasscode(request.passcode, of: user.id) }
+    guard fits else { throw Fault.unauthorized() }
+    try proof.prove(user.id)
+    proof.methods.append(.totp)
+  }
+
+  private func checkPasscode(_ passcode: Secret, of id: String) async throws -> Bool {
+    let (record, texts) = try await database.read { [self] tx -> (PasswordRecord?, [String]) in
+      let rows = try tx.query("SELECT * FROM identity_credential WHERE user_id = \(id) AND type = 'totp'")
+      let values = rows.map { credentialEntity.values($0, secrets) }
+      return (try PasswordStore.find(id, tx: tx), values.compactMap { $0["blob"]?.string })
+    }
+    if let record { try checkLock(record, id) }
+    let now = clock.now()
+    let fits = texts.reduce(false) { OneTimePassword.fits(passcode.value, secret: $1, now: now) || $0 }
+    if !fits { try await countFailure(id) }
+    return fits
+  }
+
+  /// Throws a receipt for the methods so far when the user's rules ask for more.
+  private func checkRules(_ proof: inout Proof, _ call: Call) throws {
+    guard let id = proof.userID, let user = books.users[id] else { throw Fault.unauthorized() }
+    if let text = call.http.headers[AuthReceipt.header] {
+      guard let receipt = openReceipt(text), receipt.userID == id else {
+        throw Fault.unauthorized("Could not find auth receipt.")
+      }
+      for method in receipt.methods where !proof.methods.contains(method) { proof.methods.append(method) }
+    }
+    guard AuthReceipt.satisfies(proof.methods, user.mfaRules) else {
+      log.request(call.requestID).audit(
+        "user \(user.name) (\(id)) has to log in by more than \(proof.methods.map(\.name).joined(separator: ", ")) "
+          + "from \(call.http.remoteAddress)")
+      throw AuthReceipt(userID: id, methods: proof.methods, now: clock.now(), required: user.mfaRules)
+    }
   }
 
   private func proveToken(_ request: LoginRequest, _ proof: inout Proof) throws {
     guard let payload = open(request.token.value), let token = books.resolve(payload, now: clock.now()) else {
       throw Fault.notFound("Could not find token.")
     }
+    if payload.methods.contains(.ec2Credential) {
+      throw Fault.forbidden("A token of an EC2 credential cannot be used to make another token.")
+    }
     if token.trust != nil {
       throw Fault.forbidden("A token of a trust cannot be used to make another token.")
     }
     try proof.prove(payload.userID)
     proof.methods.append(.token)
-    for method in payload.methods where method != .token { proof.methods.append(method) }
+    for method in payload.methods where !proof.methods.contains(method) { proof.methods.append(method) }
     proof.expiresAt = payload.expiresAt
     proof.auditChain = payload.auditIDs.last
     proof.credential = token.applicationCredential

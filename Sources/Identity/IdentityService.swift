@@ -17,6 +17,13 @@ public struct CatalogEndpoint: Sendable {
   }
 }
 
+/// What of Identity can be set.
+public struct IdentitySettings: Sendable {
+  public var compliance = SecurityCompliance()
+  public var limitModel = LimitModel.flat
+  public init() {}
+}
+
 /// The Identity service (Keystone's v3 API): who people are, what they may do where, and the catalog of services. Tokens are
 /// sealed and stateless; what they mean is looked up in a snapshot in memory that follows every committed write.
 public final class IdentityService: TokenVerifying, ProjectDirectory, Sendable {
@@ -27,6 +34,7 @@ public final class IdentityService: TokenVerifying, ProjectDirectory, Sendable {
   struct Sealers: Sendable {
     let tokens: Sealer
     let secrets: Sealer
+    let receipts: Sealer
   }
 
   let database: any Database
@@ -35,42 +43,55 @@ public final class IdentityService: TokenVerifying, ProjectDirectory, Sendable {
   let keyDirectory: String
   let tokenLifetime: Duration
   let hasher: PasswordHasher
+  let settings: IdentitySettings
+  let gate = LoginGate()
   private let sealers = Mutex<Sealers>(
-    Sealers(tokens: Sealer(purpose: "token", keys: [:]), secrets: Sealer(purpose: "credential", keys: [:])))
+    Sealers(
+      tokens: Sealer(purpose: "token", keys: [:]), secrets: Sealer(purpose: "credential", keys: [:]),
+      receipts: Sealer(purpose: "receipt", keys: [:])))
   private let snapshot = Mutex(Snapshot())
 
   /// `keyDirectory`: where the sealing keys are kept, readable by the owner only.
   public convenience init(
     database: any Database, clock: any WallClock = SystemClock(), log: Log, keyDirectory: String,
-    tokenLifetime: Duration = .seconds(3600)
+    tokenLifetime: Duration = .seconds(3600), settings: IdentitySettings = IdentitySettings()
   ) {
     self.init(
       database: database, clock: clock, log: log, keyDirectory: keyDirectory, tokenLifetime: tokenLifetime,
-      passwordCost: .standard)
+      settings: settings, passwordCost: .standard)
   }
 
   init(
     database: any Database, clock: any WallClock, log: Log, keyDirectory: String, tokenLifetime: Duration,
-    passwordCost: PasswordCost
+    settings: IdentitySettings = IdentitySettings(), passwordCost: PasswordCost
   ) {
     (self.database, self.clock, self.log) = (database, clock, log)
     (self.keyDirectory, self.tokenLifetime) = (keyDirectory, tokenLifetime)
+    self.settings = settings
     hasher = PasswordHasher(cost: passwordCost)
   }
 
   /// Loads the sealing keys, making them at the first start, and the snapshot. Throws a fault that names a key file that
   /// cannot be read or written.
   public func start() async throws {
-    let loaded = Sealers(
-      tokens: try Sealer.load(directory: keyDirectory, purpose: "token"),
-      secrets: try Sealer.load(directory: keyDirectory, purpose: "credential"))
-    sealers.withLock { $0 = loaded }
+    try settings.compliance.check()
+    try loadKeys()
     let now = clock.now()
     _ = try await database.write { tx in try tx.execute("DELETE FROM identity_revocation WHERE expires_at < \(now)") }
     try await reload()
   }
 
+  /// Reads the sealing keys; the newest seals from now on.
+  func loadKeys() throws {
+    let loaded = Sealers(
+      tokens: try Sealer.load(directory: keyDirectory, purpose: "token"),
+      secrets: try Sealer.load(directory: keyDirectory, purpose: "credential"),
+      receipts: try Sealer.load(directory: keyDirectory, purpose: "receipt"))
+    sealers.withLock { $0 = loaded }
+  }
+
   var secrets: Sealer { sealers.withLock { $0.secrets } }
+  private var receipts: Sealer { sealers.withLock { $0.receipts } }
   private var tokens: Sealer { sealers.withLock { $0.tokens } }
 
   // MARK: Snapshot
@@ -133,6 +154,14 @@ public final class IdentityService: TokenVerifying, ProjectDirectory, Sendable {
     return tokens.open(bytes).flatMap { TokenPayload(bytes: $0) }
   }
 
+  func seal(_ receipt: AuthReceipt) throws -> String { Base64URL.encode(try receipts.seal(receipt.bytes)) }
+
+  /// What a receipt's text says; nil when it is none of ours or has ended.
+  func openReceipt(_ text: String) -> AuthReceipt? {
+    guard text.utf8.count <= 2048, let bytes = Base64URL.decode(text) else { return nil }
+    return receipts.open(bytes).flatMap { AuthReceipt(bytes: $0, now: clock.now()) }
+  }
+
   public func verify(_ token: String) async throws -> AuthContext {
     let now = clock.now()
     guard let payload = open(token),
@@ -169,5 +198,7 @@ public final class IdentityService: TokenVerifying, ProjectDirectory, Sendable {
   private var resourceRoutes: [Route] {
     tokenRoutes + userRoutes + groupRoutes + projectRoutes + domainRoutes + domainConfigRoutes + roleRoutes
       + grantRoutes + catalogRoutes + credentialRoutes + trustRoutes + applicationCredentialRoutes + limitRoutes
+      + endpointFilterRoutes + endpointPolicyRoutes + federationRoutes + revocationRoutes
+      + signatureRoutes
   }
 }

@@ -3,15 +3,15 @@ import Kit
 import Store
 
 extension IdentityService {
-  private static let interfaces = Schema.oneOf(["admin", "internal", "public"])
-  private static let url = Schema.string(1...225) { text in
+  static let interfaces = Schema.oneOf(["admin", "internal", "public"])
+  static let url = Schema.string(1...225) { text in
     let scheme = text.prefix { $0 != ":" }
     let isGood =
       text.contains(":") && !scheme.isEmpty && scheme.count + 1 < text.count
       && scheme.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "+.-".contains($0)) }
     return isGood ? nil : "it is not a URL"
   }
-  private static let regionID = Schema.string(1...255)
+  static let regionID = Schema.string(1...255)
 
   /// Regions (API reference, Regions): their ids are given by whoever makes them.
   var regionEntity: Entity {
@@ -73,6 +73,7 @@ extension IdentityService {
       throw Fault.forbidden(
         "Unable to delete region \(id) because it or its child regions have associated endpoints or limits.")
     }
+    try tx.execute("DELETE FROM identity_policy_association WHERE region_id IN \(list: all)")
     try tx.execute("DELETE FROM identity_region WHERE id IN \(list: all)")
   }
 
@@ -84,7 +85,9 @@ extension IdentityService {
       guard try context.tx.count("SELECT COUNT(*) FROM identity_registered_limit WHERE service_id = \(id)") == 0 else {
         throw Fault.forbidden("Unable to delete service \(id) because it has registered limits.")
       }
-      try context.tx.execute("DELETE FROM identity_endpoint WHERE service_id = \(id)")
+      let endpoints = try context.tx.query("SELECT id FROM identity_endpoint WHERE service_id = \(id)")
+      try context.change.removeEndpoints(endpoints.map { $0.text("id") })
+      try context.tx.execute("DELETE FROM identity_policy_association WHERE service_id = \(id)")
     }
     hooks.touched = { _ in [.catalog] }
     return Entity(
@@ -106,6 +109,7 @@ extension IdentityService {
     var hooks = EntityHooks()
     hooks.creating = { [self] values, context in try checkEndpoint(&values, context) }
     hooks.updating = { [self] _, changes, context in try checkEndpoint(&changes, context) }
+    hooks.deleting = { old, context in try context.change.removeEndpoints([old["id"]?.string ?? ""]) }
     hooks.touched = { _ in [.catalog] }
     hooks.decorate = { values, _, _ in
       for index in values.indices { values[index]["region"] = values[index]["region_id"] ?? .null }
@@ -154,31 +158,14 @@ extension IdentityService {
     if let url = values["url"]?.string { try Catalog.check(url) }
   }
 
-  /// Endpoint groups (API reference, OS-EP-FILTER). A group has an effect only where it is given to a project.
-  var endpointGroupEntity: Entity {
-    Entity(
-      name: "endpoint_group", collection: "endpoint_groups", path: "/v3/OS-EP-FILTER/endpoint_groups",
-      table: "identity_endpoint_group",
-      attributes: [
-        Attribute("name", .text, .name(255), required: true),
-        Attribute("description", .text, .freeText, nullable: true),
-        Attribute(
-          "filters", .json,
-          .object([
-            .may("interface", Self.interfaces), .may("service_id", .identifier),
-            .may("region_id", .optional(Self.regionID)), .may("enabled", .boolean),
-          ]), required: true),
-      ], keepsExtra: false,
-      policies: [
-        .list: .systemReader("list_endpoint_groups"), .show: .systemReader("get_endpoint_group"),
-        .create: .admin("create_endpoint_group"), .update: .admin("update_endpoint_group"),
-        .delete: .admin("delete_endpoint_group"),
-      ])
-  }
-
   /// Policies (API reference, Policies): documents that are kept for clients.
   var policyEntity: Entity {
-    Entity(
+    var hooks = EntityHooks()
+    hooks.deleting = { old, context in
+      let id = old["id"]?.string ?? ""
+      try context.tx.execute("DELETE FROM identity_policy_association WHERE policy_id = \(id)")
+    }
+    return Entity(
       name: "policy", collection: "policies", table: "identity_policy",
       attributes: [
         Attribute("blob", .text, .freeText, column: "data", required: true),
@@ -187,7 +174,7 @@ extension IdentityService {
       policies: [
         .list: .systemReader("list_policies"), .show: .systemReader("get_policy"), .create: .admin("create_policy"),
         .update: .admin("update_policy"), .delete: .admin("delete_policy"),
-      ])
+      ], hooks: hooks)
   }
 
   /// Consumers (API reference, OS-OAUTH1). The secret is shown once.
@@ -226,7 +213,7 @@ extension IdentityService {
         return try await Self.createRegion(regions, input, id: call.parameter("region_id"), call)
       },
     ]
-    let others = [serviceEntity, endpointEntity, endpointGroupEntity, policyEntity, consumerEntity]
+    let others = [serviceEntity, endpointEntity, policyEntity, consumerEntity]
     return withoutPost + own + others.flatMap { EntityRoutes($0, self).routes }
   }
 
@@ -257,13 +244,17 @@ enum Catalog {
     }
   }
 
-  /// Services with their endpoints, placeholders filled in; endpoints that need a project are left out where there is none.
-  static func view(_ services: [Snapshot.Service], projectID: String?, userID: String) -> JSONValue {
-    .array(
-      services.map { service in
-        [
+  /// Services with their endpoints, placeholders filled in; endpoints that need a project are left out where there is
+  /// none. A project that has been given endpoints sees only those, and only services that have one of them.
+  static func view(_ books: Snapshot, projectID: String?, userID: String) -> JSONValue {
+    let given = projectID.flatMap { books.endpointFilters[$0] }
+    return .array(
+      books.catalog.compactMap { service in
+        let endpoints = service.endpoints.filter { given?.contains($0.id) ?? true }
+        if given != nil, endpoints.isEmpty { return nil }
+        return [
           "endpoints": .array(
-            service.endpoints.compactMap { endpoint in
+            endpoints.compactMap { endpoint in
               guard let url = fill(endpoint.url, projectID: projectID, userID: userID) else { return nil }
               return [
                 "id": .string(endpoint.id), "interface": .string(endpoint.interface),

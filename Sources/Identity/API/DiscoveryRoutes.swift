@@ -44,7 +44,8 @@ struct JSONHome: Sendable {
   private static let base = "https://docs.openstack.org/api/openstack-identity/3/"
   /// Variables that belong to an extension.
   private static let extensionVariables = [
-    "endpoint_group_id": "OS-EP-FILTER", "consumer_id": "OS-OAUTH1", "trust_id": "OS-TRUST",
+    "endpoint_group_id": "OS-EP-FILTER", "consumer_id": "OS-OAUTH1", "trust_id": "OS-TRUST", "idp_id": "OS-FEDERATION",
+    "protocol_id": "OS-FEDERATION", "mapping_id": "OS-FEDERATION", "service_provider_id": "OS-FEDERATION",
   ]
   /// Variables that the document names otherwise.
   private static let renamed = [
@@ -131,6 +132,38 @@ struct JSONHome: Sendable {
     OS-EP-FILTER:projects_associated_with_endpoint_group /OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects
     OS-EP-FILTER:endpoint_group_to_project_association \
     /OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}
+    OS-ENDPOINT-POLICY:endpoint_policy /endpoints/{endpoint_id}/OS-ENDPOINT-POLICY/policy
+    OS-ENDPOINT-POLICY:policy_endpoints /policies/{policy_id}/OS-ENDPOINT-POLICY/endpoints
+    OS-ENDPOINT-POLICY:endpoint_policy_association \
+    /policies/{policy_id}/OS-ENDPOINT-POLICY/endpoints/{endpoint_id}
+    OS-ENDPOINT-POLICY:service_policy_association \
+    /policies/{policy_id}/OS-ENDPOINT-POLICY/services/{service_id}
+    OS-ENDPOINT-POLICY:region_and_service_policy_association \
+    /policies/{policy_id}/OS-ENDPOINT-POLICY/services/{service_id}/regions/{region_id}
+    OS-FEDERATION:projects /OS-FEDERATION/projects
+    OS-FEDERATION:domains /OS-FEDERATION/domains
+    OS-FEDERATION:identity_providers /OS-FEDERATION/identity_providers
+    OS-FEDERATION:identity_provider /OS-FEDERATION/identity_providers/{idp_id}
+    OS-FEDERATION:identity_provider_protocols /OS-FEDERATION/identity_providers/{idp_id}/protocols
+    OS-FEDERATION:identity_provider_protocol /OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}
+    OS-FEDERATION:identity_provider_protocol_auth \
+    /OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}/auth
+    OS-FEDERATION:mappings /OS-FEDERATION/mappings
+    OS-FEDERATION:mapping /OS-FEDERATION/mappings/{mapping_id}
+    OS-FEDERATION:service_providers /OS-FEDERATION/service_providers
+    OS-FEDERATION:service_provider /OS-FEDERATION/service_providers/{service_provider_id}
+    OS-FEDERATION:metadata /OS-FEDERATION/saml2/metadata
+    OS-FEDERATION:websso /auth/OS-FEDERATION/websso/{protocol_id}
+    OS-FEDERATION:identity_providers_websso \
+    /auth/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}/websso
+    OS-FEDERATION:saml2 /auth/OS-FEDERATION/saml2
+    OS-FEDERATION:ecp /auth/OS-FEDERATION/saml2/ecp
+    OS-PKI:revocations /auth/tokens/OS-PKI/revoked
+    OS-REVOKE:events /OS-REVOKE/events
+    OS-SIMPLE-CERT:ca_certificate /OS-SIMPLE-CERT/ca
+    OS-SIMPLE-CERT:certificates /OS-SIMPLE-CERT/certificates
+    OS-EC2:ec2tokens /ec2tokens
+    s3tokens:s3tokens /s3tokens
     OS-INHERIT:domain_group_role_inherited_to_projects \
     /OS-INHERIT/domains/{domain_id}/groups/{group_id}/roles/{role_id}/inherited_to_projects
     OS-INHERIT:domain_group_roles_inherited_to_projects \

@@ -71,6 +71,7 @@ extension IdentityService {
     try change.removeUsers(try change.ids("identity_user", ofDomain: id))
     try change.removeGroups(try change.ids("identity_group", ofDomain: id))
     try change.removeRoles(try change.ids("identity_role", ofDomain: id))
+    try change.removeIdentityProviders(try change.ids("identity_provider", ofDomain: id))
     try change.tx.execute("DELETE FROM identity_limit WHERE domain_id = \(id)")
     try change.tx.execute("DELETE FROM identity_domain_config WHERE domain_id = \(id)")
     try change.removeProjects(projects + [id])

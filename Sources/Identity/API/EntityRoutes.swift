@@ -32,6 +32,19 @@ struct EntityRoutes: Sendable {
     ].compactMap { $0 }
   }
 
+  /// The same, where whoever makes one chooses its id: `PUT` in place of `POST`.
+  var routesWithPut: [Route] {
+    let create = Route("PUT", "\(entity.path)/{\(entity.name)_id}", policy(.create).route, body: .json) { call in
+      var input = call.body[entity.name] == nil ? [:] : try entity.input(call.body)
+      try Schema.string(1...64).check(.string(id(call)), path: "id")
+      _ = try await entity.hooks.prepare?(&input, call)
+      var values = try entity.createValues(input)
+      values["id"] = .string(id(call))
+      return try await insert(values, call)
+    }
+    return routes.filter { $0.method != "POST" } + [create]
+  }
+
   private func policy(_ verb: Entity.Verb) -> TargetPolicy { entity.policies[verb] ?? .admin(verb.rawValue) }
   private func id(_ call: Call) -> String { call.parameter(entity.name + "_id") }
 

@@ -51,6 +51,12 @@ extension IdentityService {
       return PolicyTarget(domainIDs: [domain], projectID: project)
     }
     hooks.creating = { [self] values, context in try creatingLimit(values, context.tx) }
+    hooks.updating = { [self] old, changes, context in
+      guard let limit = changes["resource_limit"]?.int else { return }
+      try settings.limitModel.check(
+        limit, LimitModel.Key(old), project: old["project_id"]?.string, domain: old["domain_id"]?.string, books: books,
+        tx: context.tx)
+    }
     return Entity(
       name: "limit", collection: "limits", table: "identity_limit",
       attributes: [
@@ -79,12 +85,9 @@ extension IdentityService {
       ]
     }
     return both + [
-      Route("GET", "/v3/limits/model", model) { _ in
-        .json([
-          "model": [
-            "name": "flat", "description": "A limit stands for itself: the hierarchy of projects is not looked at.",
-          ]
-        ])
+      Route("GET", "/v3/limits/model", model) { [self] _ in
+        let model = settings.limitModel
+        return .json(["model": ["name": .string(model.rawValue), "description": .string(model.description)]])
       }
     ]
   }
@@ -152,5 +155,8 @@ extension IdentityService {
         "Unable to create a limit that has no corresponding registered limit for \(values["resource_name"]?.string ?? "")."
       )
     }
+    try settings.limitModel.check(
+      values["resource_limit"]?.int ?? 0, LimitModel.Key(values), project: project, domain: domain, books: books, tx: tx
+    )
   }
 }

@@ -93,7 +93,7 @@ extension IdentityService {
     if let disabled = above.first(where: { !$0.isEnabled }) {
       throw Fault.badRequest("cannot create a project in a branch containing a disabled project: \(disabled.id)")
     }
-    guard above.count <= Self.projectDepthMax else {
+    guard above.count <= settings.limitModel.projectDepthMax else {
       throw Fault.forbidden("Max hierarchy depth reached for \(parent.id) branch.")
     }
   }

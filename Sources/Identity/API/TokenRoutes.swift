@@ -19,12 +19,23 @@ extension IdentityService {
       Route("GET", "/v3/auth/catalog", own("get_auth_catalog")) { [self] in try await showCatalog($0) },
       Route("GET", "/v3/auth/projects", own("get_auth_projects")) { [self] in try await scopes($0, isDomain: false) },
       Route("GET", "/v3/auth/domains", own("get_auth_domains")) { [self] in try await scopes($0, isDomain: true) },
+      Route("GET", "/v3/OS-FEDERATION/projects", own("get_auth_projects")) { [self] in
+        try await scopes($0, isDomain: false)
+      },
+      Route("GET", "/v3/OS-FEDERATION/domains", own("get_auth_domains")) { [self] in
+        try await scopes($0, isDomain: true)
+      },
       Route("GET", "/v3/auth/system", own("get_auth_system")) { [self] in try await systemScope($0) },
     ]
   }
 
   private func login(_ call: Call) async throws -> Reply {
-    let payload = try await authenticate(try LoginRequest(call.body), call)
+    let payload: TokenPayload
+    do {
+      payload = try await authenticate(try LoginRequest(call.body), call)
+    } catch let receipt as AuthReceipt {
+      return receipt.reply(books, sealed: try seal(receipt))
+    }
     guard let token = books.resolve(payload, now: clock.now()) else { throw Fault.unauthorized() }
     log.request(call.requestID).audit(
       "user \(token.user.name) (\(token.user.id)) logged in by \(payload.methods.map(\.name).joined(separator: ", ")) "
@@ -71,7 +82,7 @@ extension IdentityService {
       throw Fault.forbidden("A project-scoped token is required to produce a service catalog.")
     }
     return .json([
-      "catalog": Catalog.view(books.catalog, projectID: project.id, userID: auth.user.id),
+      "catalog": Catalog.view(books, projectID: project.id, userID: auth.user.id),
       "links": ["self": .string("\(call.baseURL)/v3/auth/catalog")],
     ])
   }
@@ -100,7 +111,7 @@ enum TokenView {
       "methods": .strings(payload.methods.map(\.name)),
       "user": [
         "domain": named(token.userDomain), "id": .string(token.user.id), "name": .string(token.user.name),
-        "password_expires_at": nil,
+        "password_expires_at": .optional(token.user.passwordExpiresAt?.iso8601Micros),
       ], "audit_ids": .strings(payload.auditIDs), "expires_at": .string(payload.expiresAt.iso8601MicrosZ),
       "issued_at": .string(payload.issuedAt.iso8601MicrosZ),
     ]
@@ -119,9 +130,10 @@ enum TokenView {
     if token.place != nil {
       view["roles"] = .array(token.roles.map { ["id": .string($0.id), "name": .string($0.name)] })
       if withCatalog {
-        view["catalog"] = Catalog.view(books.catalog, projectID: token.project?.id, userID: token.user.id)
+        view["catalog"] = Catalog.view(books, projectID: token.project?.id, userID: token.user.id)
       }
     }
+    if !books.serviceProviders.isEmpty { view["service_providers"] = .array(books.serviceProviders) }
     if let credential = token.applicationCredential {
       var own: JSONObject = [
         "id": .string(credential.id), "name": .string(credential.name), "restricted": .bool(!credential.isUnrestricted),

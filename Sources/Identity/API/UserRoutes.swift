@@ -14,13 +14,18 @@ extension IdentityService {
       try ownDomain(&values, context)
       try checkDefaultProject(values)
     }
+    hooks.created = { [self] values, context in try remember(values, of: values["id"]?.string ?? "", context.change) }
     hooks.updating = { [self] old, changes, context in try updatingUser(old, &changes, context) }
+    hooks.filter = { query, _ in try query.all("password_expires_at").map(Self.expiryCondition) }
     hooks.deleting = { old, context in try context.change.removeUsers([old["id"]?.string ?? ""]) }
     hooks.touched = { [.user($0)] }
     hooks.decorate = { values, _, _ in
       for index in values.indices {
         if values[index]["default_project_id"]?.isNull == true { values[index]["default_project_id"] = nil }
-        values[index]["password_expires_at"] = .null
+        let ignores = UserOption.isSet(.ignoreExpiry, values[index]["options"] ?? .null)
+        let end = ignores ? nil : values[index]["password_expiry"]?.int
+        values[index]["password_expires_at"] = .optional(
+          end.map { Timestamp(microseconds: $0).iso8601Micros })
       }
     }
     return Entity(
@@ -30,8 +35,13 @@ extension IdentityService {
         Attribute("domain_id", .text, .identifier, update: false),
         Attribute("enabled", .bool, .boolean, initial: true),
         Attribute("default_project_id", .text, .string(0...64), nullable: true),
-        Attribute("options", .json, .object([], additional: .allowed), initial: [:]),
+        Attribute("options", .json, Self.userOptions, initial: [:]),
         Attribute("password_hash", .text, .freeText, hidden: true),
+        Attribute("password_created", .int, .any, column: "password_created_at", hidden: true),
+        Attribute("password_expiry", .int, .any, column: "password_expires_at", hidden: true),
+        Attribute("password_self_service", .bool, .any, initial: false, hidden: true),
+        Attribute("failed_count", .int, .any, initial: 0, hidden: true),
+        Attribute("failed_at", .int, .any, hidden: true),
       ],
       policies: [
         .list: .domainReader("list_users"), .show: .domainReader("get_user", or: .owner(role: nil)),
@@ -40,12 +50,34 @@ extension IdentityService {
       ], hooks: hooks)
   }
 
+  private static let userOptions = Schema.object(
+    UserOption.allCases.map { .may($0.rawValue, .optional(.boolean)) } + [
+      .may(
+        UserOption.mfaRules,
+        .optional(.array(.array(.string(0...255), count: 1...100, unique: true), count: 0...100, unique: true)))
+    ])
+
+  /// `lt:2026-01-02T03:04:05Z`: when the password ends; without operator, at that very time.
+  private static func expiryCondition(_ text: String) throws -> SQL {
+    let signs = ["lt": "<", "lte": "<=", "gt": ">", "gte": ">=", "eq": "=", "neq": "<>"]
+    let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
+    let sign = parts.count == 2 ? signs[parts[0]] : nil
+    guard let time = Timestamp(sign == nil ? text : parts[1]) else {
+      throw Fault.badRequest("Invalid timestamp in the filter password_expires_at: \(text.prefix(64))")
+    }
+    return "password_expires_at \(raw: sign ?? "=") \(time)"
+  }
+
+  private func remember(_ values: JSONObject, of id: String, _ change: Change) throws {
+    guard let hash = values["password_hash"]?.string else { return }
+    try PasswordStore.remember(hash, of: id, count: settings.compliance.uniqueLastPasswordCount, change)
+  }
+
   var userRoutes: [Route] {
     let projects = TargetPolicy.domainReader("list_user_projects", or: .owner(role: nil))
     let groups = TargetPolicy.domainReader("list_groups_for_user", or: .owner(role: nil))
     let tokens = TargetPolicy("revoke_tokens_for_user", .admin, [.owner(role: nil)])
-    return EntityRoutes(userEntity, self).routes + [
-      Route("POST", "/v3/users/{user_id}/password", .open, body: .json) { [self] in try await changePassword($0) },
+    return EntityRoutes(userEntity, self).routes + passwordRoutes + [
       Route("GET", "/v3/users/{user_id}/projects", projects.route) { [self] in try await projectsOfUser($0, projects) },
       Route("GET", "/v3/users/{user_id}/groups", groups.route) { [self] in try await groupsOfUser($0, groups) },
       Route("DELETE", "/v3/users/{user_id}/tokens", tokens.route) { [self] in try await revokeTokens($0, tokens) },
@@ -66,19 +98,6 @@ extension IdentityService {
     if project.isDomain { throw Fault.badRequest("A domain (\(id)) cannot be the default project of a user.") }
   }
 
-  /// Takes the password out of a body and gives its hash. Only those who may set passwords cost us the hashing.
-  private func takePassword(_ input: inout JSONObject, _ call: Call) async throws -> JSONObject {
-    guard let value = input["password"] else { return [:] }
-    let auth = try call.auth
-    guard auth.isAdmin || auth.has("manager") else {
-      throw Fault.forbidden(ErrorShape.identity.policyMessage(call.route.policy.name))
-    }
-    input["password"] = nil
-    if value.isNull { return ["password_hash": nil] }
-    try PasswordRules.schema.check(value, path: "password")
-    return ["password_hash": .string(try await hasher.hash(Secret(value.string ?? "")))]
-  }
-
   private func updatingUser(_ old: JSONObject, _ changes: inout JSONObject, _ context: EntityContext) throws {
     let id = old["id"]?.string ?? ""
     try checkDefaultProject(changes)
@@ -88,34 +107,8 @@ extension IdentityService {
       changes["options"] = .object(JSONObject(all.filter { !$0.value.isNull }.map { ($0.key, $0.value) }))
     }
     let isDisabled = changes["enabled"]?.bool == false && old["enabled"]?.bool == true
+    try remember(changes, of: id, context.change)
     if isDisabled || changes["password_hash"] != nil { try context.change.revoke(.user, id) }
-  }
-
-  /// POST /v3/users/{user_id}/password: the original password is what authorizes it.
-  func changePassword(_ call: Call) async throws -> Reply {
-    guard let body = call.body["user"] else { throw Fault.badRequest("'user' is a required property") }
-    try PasswordRules.change.check(body, path: "user")
-    let (id, given) = (call.parameter("user_id"), Secret(body["original_password"]?.string ?? ""))
-    let wanted = Secret(body["password"]?.string ?? "")
-    let known = try await database.read { try $0.first("SELECT password_hash FROM identity_user WHERE id = \(id)") }
-    let isRight = try await hasher.check(given, known?.optionalText("password_hash"))
-    guard isRight, let user = books.users[id], books.isEnabled(user) else {
-      log.request(call.requestID).audit("refused to change the password of user \(id.prefix(64))")
-      throw Fault.unauthorized()
-    }
-    let hash = try await hasher.hash(wanted)
-    return try await change(call) { [self] change in
-      // Another change may have been faster: then the original password is no more the one that was checked.
-      let changed = try change.tx.execute(
-        """
-        UPDATE identity_user SET password_hash = \(hash)
-        WHERE id = \(id) AND password_hash = \(known?.text("password_hash") ?? "")
-        """)
-      guard changed == 1 else { throw Fault.conflict("The password has been changed at the same time.") }
-      try change.revoke(.user, id)
-      audit(nil, "user \(user.name) (\(id)) changed the own password", change.tx)
-      return .empty(204)
-    }
   }
 
   private func target(ofUser id: String) -> PolicyTarget? {
@@ -153,9 +146,13 @@ extension IdentityService {
   }
 
   /// Rows of an entity that fit all conditions, as a list.
-  func listRows(_ entity: Entity, _ conditions: [SQL], _ call: Call) async throws -> Reply {
+  func listRows(
+    _ entity: Entity, _ conditions: [SQL], _ call: Call,
+    check: @escaping @Sendable (any Transaction) throws -> Void = { _ in }
+  ) async throws -> Reply {
     let all = SQL.join(conditions.map { "(\($0))" }, " AND ")
     return try await database.read { [self] tx in
+      try check(tx)
       let rows = try tx.query("SELECT * FROM \(raw: entity.table) WHERE \(all) ORDER BY id")
       let views = try EntityRoutes(entity, self).views(rows.map { entity.values($0, secrets) }, tx: tx, call)
       return .json(CollectionView.body(entity.collection, views, call))
@@ -167,10 +164,4 @@ extension IdentityService {
     let request = try EntityList.request(entity, call.query)
     return try await listRows(entity, request.conditions + ["id IN \(list: ids)"], call)
   }
-}
-
-/// What a password may be.
-enum PasswordRules {
-  static let schema = Schema.string(1...4096)
-  static let change = Schema.object([.required("original_password", .string(0...4096)), .required("password", schema)])
 }

@@ -94,6 +94,8 @@ struct EntityHooks: Sendable {
   var touched: (@Sendable (String) -> [SnapshotPart])?
   /// Adds what is not in the row, and gives the view its form.
   var decorate: (@Sendable (inout [JSONObject], any Transaction, Call) throws -> Void)?
+  /// Links beside the one to itself, whose address is given.
+  var links: (@Sendable (JSONObject, String) -> JSONObject)?
   /// Conditions for query items beyond the attributes'.
   var filter: (@Sendable (Query, AuthContext) throws -> [SQL])?
 }
@@ -263,7 +265,10 @@ struct Entity: Sendable {
       view.append(member.key, member.value)
     }
     for member in values["extra"]?.object ?? [:] where view[member.key] == nil { view.append(member.key, member.value) }
-    view["links"] = ["self": .string("\(call.baseURL)\(path)/\(Percent.encode(values["id"]?.string ?? ""))")]
+    let own = "\(call.baseURL)\(path)/\(Percent.encode(values["id"]?.string ?? ""))"
+    var links: JSONObject = ["self": .string(own)]
+    if let more = hooks.links { links.merge(more(values, own)) }
+    view["links"] = .object(links)
     return .object(view)
   }
 }

@@ -27,6 +27,8 @@ struct LoginRequest: Sendable {
   var credential: Reference
   var credentialUser: Reference
   var credentialSecret: Secret
+  var totpUser: Reference
+  var passcode: Secret
   var scope: Scope
 
   private static let domain = Schema.object(
@@ -36,7 +38,7 @@ struct LoginRequest: Sendable {
   private static let user = Schema.object(
     [
       .may("id", .string(0...255)), .may("name", .string(0...255)), .may("domain", domain),
-      .may("password", .string(0...4096)),
+      .may("password", .string(0...4096)), .may("passcode", .string(0...64)),
     ], additional: .allowed)
   private static let schema = Schema.object(
     [
@@ -47,6 +49,7 @@ struct LoginRequest: Sendable {
             .required("methods", .array(.string(0...64), count: 0...16)),
             .may("password", .object([.may("user", user)], additional: .allowed)),
             .may("token", .object([.required("id", .string(0...8192))], additional: .allowed)),
+            .may("totp", .object([.may("user", user)], additional: .allowed)),
             .may(
               "application_credential",
               .object(
@@ -74,7 +77,7 @@ struct LoginRequest: Sendable {
     let identity = auth["identity"] ?? .null
     methods = []
     for name in (identity["methods"]?.array ?? []).compactMap(\.string) {
-      guard let method = TokenPayload.Method.allCases.first(where: { $0.name == name }) else {
+      guard let method = TokenPayload.Method.allCases.first(where: { $0.name == name && $0 != .ec2Credential }) else {
         throw Fault.unauthorized("Attempted to authenticate with an unsupported method.")
       }
       guard identity[name] != nil else { throw Self.missing(name, in: "identity") }
@@ -88,6 +91,13 @@ struct LoginRequest: Sendable {
       try Self.require(user, "password/user")
     }
     password = Secret(given["password"]?.string ?? "")
+    let code = identity["totp"]?["user"] ?? .null
+    totpUser = Self.reference(code)
+    if methods.contains(.totp) {
+      guard identity["totp"]?["user"] != nil else { throw Self.missing("user", in: "totp") }
+      try Self.require(totpUser, "totp/user")
+    }
+    passcode = Secret(code["passcode"]?.string ?? "")
     token = Secret(identity["token"]?["id"]?.string ?? "")
     let own = identity["application_credential"] ?? .null
     credential = Reference(id: own["id"]?.string, name: own["name"]?.string)

@@ -50,6 +50,10 @@ struct Snapshot: Sendable {
     var domainID: String
     var isEnabled: Bool
     var defaultProjectID: String?
+    /// When its password ends, if it does.
+    var passwordExpiresAt: Timestamp?
+    /// Sets of methods of which one has to succeed at a login; empty: any will do.
+    var mfaRules: [[String]] = []
   }
   /// A project, or a domain: a domain is a project without parent.
   struct Project: Sendable {
@@ -124,6 +128,10 @@ struct Snapshot: Sendable {
   var trusts: [String: Trust] = [:]
   var applicationCredentials: [String: ApplicationCredential] = [:]
   var catalog: [Service] = []
+  /// Endpoints by project, where a project has been given some (`EndpointGroup.filters`).
+  var endpointFilters: [String: Set<String>] = [:]
+  /// The enabled service providers, as tokens show them.
+  var serviceProviders: [JSONValue] = []
   var revocations = Revocations()
 
   /// Puts a user in, or takes it out.

@@ -11,12 +11,14 @@ struct TokenPayload: Sendable, Equatable {
   }
   /// How its user proved who it is, in the order in which they are shown.
   enum Method: UInt8, Sendable, CaseIterable {
-    case token, password, applicationCredential
+    case token, password, applicationCredential, totp, ec2Credential
     var name: String {
       switch self {
       case .token: "token"
       case .password: "password"
       case .applicationCredential: "application_credential"
+      case .totp: "totp"
+      case .ec2Credential: "ec2credential"
       }
     }
   }
@@ -31,8 +33,10 @@ struct TokenPayload: Sendable, Equatable {
   var trustID: String?
   var applicationCredentialID: String?
 
-  /// Whether it stands for a delegation (trust or application credential) instead of the whole user.
-  var isDelegated: Bool { trustID != nil || applicationCredentialID != nil }
+  /// Whether it stands for a delegation (trust, application or EC2 credential) instead of the whole user.
+  var isDelegated: Bool {
+    trustID != nil || applicationCredentialID != nil || methods.contains(.ec2Credential)
+  }
 
   static func makeAuditID() -> String {
     var generator = SystemRandomNumberGenerator()

@@ -68,7 +68,7 @@ final class Change {
     try removeAssignments("actor_kind = 'user' AND actor_id IN \(list: ids)")
     try removeApplicationCredentials("user_id IN \(list: ids)")
     try removeTrusts("trustor_user_id IN \(list: ids) OR trustee_user_id IN \(list: ids)")
-    for table in ["identity_membership", "identity_credential", "identity_access_rule"] {
+    for table in ["identity_membership", "identity_credential", "identity_access_rule", "identity_password"] {
       try tx.execute("DELETE FROM \(raw: table) WHERE user_id IN \(list: ids)")
     }
     try tx.execute("DELETE FROM identity_user WHERE id IN \(list: ids)")
@@ -91,13 +91,16 @@ final class Change {
     try removeAssignments("place_kind IN ('project', 'domain') AND place_id IN \(list: ids)")
     try removeApplicationCredentials("project_id IN \(list: ids)")
     try removeTrusts("project_id IN \(list: ids)")
-    for table in ["identity_project_tag", "identity_credential", "identity_limit"] {
+    for table in [
+      "identity_project_tag", "identity_credential", "identity_limit", "identity_project_endpoint",
+      "identity_project_endpoint_group",
+    ] {
       try tx.execute("DELETE FROM \(raw: table) WHERE project_id IN \(list: ids)")
     }
     let holders = try tx.query("SELECT id FROM identity_user WHERE default_project_id IN \(list: ids)")
     try tx.execute("UPDATE identity_user SET default_project_id = NULL WHERE default_project_id IN \(list: ids)")
     try tx.execute("DELETE FROM identity_project WHERE id IN \(list: ids)")
-    touch(holders.map { .user($0.text("id")) } + ids.map { .project($0) })
+    touch(holders.map { .user($0.text("id")) } + ids.map { .project($0) } + [.catalog])
   }
 
   func removeRoles(_ ids: [String]) throws {
@@ -111,6 +114,24 @@ final class Change {
       try removeApplicationCredentials("INSTR(roles, \("\"\(id)\"")) > 0")
     }
     touch(.roles)
+  }
+
+  /// Endpoints go with what they were given to.
+  func removeEndpoints(_ ids: [String]) throws {
+    guard !ids.isEmpty else { return }
+    for table in ["identity_project_endpoint", "identity_policy_association"] {
+      try tx.execute("DELETE FROM \(raw: table) WHERE endpoint_id IN \(list: ids)")
+    }
+    try tx.execute("DELETE FROM identity_endpoint WHERE id IN \(list: ids)")
+    touch(.catalog)
+  }
+
+  func removeIdentityProviders(_ ids: [String]) throws {
+    guard !ids.isEmpty else { return }
+    for table in ["identity_provider_remote", "identity_protocol"] {
+      try tx.execute("DELETE FROM \(raw: table) WHERE provider_id IN \(list: ids)")
+    }
+    try tx.execute("DELETE FROM identity_provider WHERE id IN \(list: ids)")
   }
 
   /// Ids of rows that belong to a domain.

@@ -6,6 +6,7 @@ extension IdentityService {
   public static let migrations: [Migration] = [
     Migration("identity-001", actors + resources + assignments),
     Migration("identity-002", catalog + delegations + rest),
+    Migration("identity-003", associations + federation + compliance),
   ]
 
   private static let actors: [SQL] = [
@@ -133,6 +134,62 @@ extension IdentityService {
       data BLOB NOT NULL, extra TEXT, created_at BIGINT NOT NULL)
     """,
     "CREATE INDEX identity_credential_user ON identity_credential (user_id)",
+  ]
+
+  private static let associations: [SQL] = [
+    """
+    CREATE TABLE identity_project_endpoint (
+      project_id VARCHAR(64) NOT NULL, endpoint_id VARCHAR(64) NOT NULL, PRIMARY KEY (project_id, endpoint_id))
+    """,
+    """
+    CREATE TABLE identity_project_endpoint_group (
+      project_id VARCHAR(64) NOT NULL, endpoint_group_id VARCHAR(64) NOT NULL,
+      PRIMARY KEY (project_id, endpoint_group_id))
+    """,
+    """
+    CREATE TABLE identity_policy_association (
+      endpoint_id VARCHAR(64) NOT NULL, service_id VARCHAR(64) NOT NULL, region_id VARCHAR(255) NOT NULL,
+      policy_id VARCHAR(64) NOT NULL, PRIMARY KEY (endpoint_id, service_id, region_id))
+    """,
+    "CREATE INDEX identity_policy_association_policy ON identity_policy_association (policy_id)",
+  ]
+
+  private static let federation: [SQL] = [
+    """
+    CREATE TABLE identity_provider (
+      id VARCHAR(64) PRIMARY KEY, enabled INTEGER NOT NULL, description TEXT, authorization_ttl INTEGER,
+      remote_ids TEXT, domain_id VARCHAR(64), created_at BIGINT NOT NULL)
+    """,
+    "CREATE TABLE identity_provider_remote (remote_id VARCHAR(64) PRIMARY KEY, provider_id VARCHAR(64) NOT NULL)",
+    """
+    CREATE TABLE identity_protocol (
+      provider_id VARCHAR(64) NOT NULL, id VARCHAR(64) NOT NULL, mapping_id VARCHAR(64) NOT NULL,
+      remote_id_attribute VARCHAR(64), PRIMARY KEY (provider_id, id))
+    """,
+    """
+    CREATE TABLE identity_mapping (
+      id VARCHAR(64) PRIMARY KEY, rules TEXT NOT NULL, schema_version VARCHAR(8) NOT NULL, created_at BIGINT NOT NULL)
+    """,
+    """
+    CREATE TABLE identity_service_provider (
+      id VARCHAR(64) PRIMARY KEY, auth_url TEXT NOT NULL, sp_url TEXT NOT NULL, description TEXT,
+      enabled INTEGER NOT NULL, relay_state_prefix VARCHAR(256), created_at BIGINT NOT NULL)
+    """,
+  ]
+
+  /// What the rules on passwords look at. A password that there was before them counts from its user's beginning.
+  private static let compliance: [SQL] = [
+    "ALTER TABLE identity_user ADD COLUMN password_created_at BIGINT",
+    "ALTER TABLE identity_user ADD COLUMN password_expires_at BIGINT",
+    "ALTER TABLE identity_user ADD COLUMN password_self_service INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE identity_user ADD COLUMN failed_count INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE identity_user ADD COLUMN failed_at BIGINT",
+    "UPDATE identity_user SET password_created_at = created_at WHERE password_hash IS NOT NULL",
+    """
+    CREATE TABLE identity_password (
+      user_id VARCHAR(64) NOT NULL, created_at BIGINT NOT NULL, password_hash VARCHAR(255) NOT NULL,
+      PRIMARY KEY (user_id, created_at))
+    """,
   ]
 
   private static let rest: [SQL] = [

@@ -108,7 +108,13 @@ enum SnapshotStore {
             url: $0.text("url"))
         })
     }
-    return { $0.catalog = services }
+    let filters = try EndpointGroup.filters(tx)
+    let providers = try tx.query("SELECT * FROM identity_service_provider WHERE enabled = 1 ORDER BY id").map {
+      JSONValue.object([
+        "id": .string($0.text("id")), "auth_url": .string($0.text("auth_url")), "sp_url": .string($0.text("sp_url")),
+      ])
+    }
+    return { ($0.catalog, $0.endpointFilters, $0.serviceProviders) = (services, filters, providers) }
   }
 
   private static func readRevocations(_ tx: any Transaction) throws -> Update {
@@ -130,9 +136,15 @@ enum SnapshotStore {
   // MARK: Rows
 
   private static func user(_ row: Row) -> Snapshot.User {
-    Snapshot.User(
+    let text = row.text("options")
+    // Most users have none: nothing to read then.
+    let options = text.isEmpty || text == "{}" ? JSONValue.null : row.json("options")
+    let ignores = UserOption.isSet(.ignoreExpiry, options)
+    return Snapshot.User(
       id: row.text("id"), name: row.text("name"), domainID: row.text("domain_id"), isEnabled: row.bool("enabled"),
-      defaultProjectID: row.optionalText("default_project_id"))
+      defaultProjectID: row.optionalText("default_project_id"),
+      passwordExpiresAt: ignores ? nil : row.optionalTimestamp("password_expires_at"),
+      mfaRules: UserOption.rules(options))
   }
   private static func project(_ row: Row) -> Snapshot.Project {
     Snapshot.Project(

@@ -13,7 +13,7 @@ import Testing
         let fake = FakeHypervisor(directory: folder)
         try await fake.start()
         return fake
-      }, makeTap: { _ in }, folder: folder
+      }, makeTap: { _ in }, folder: folder, hold: { ($0 as? FakeHypervisor)?.hold($1) }
     ).run()
     #expect(try HostFiles.list("\(folder)/fake-guests").isEmpty)
     try HostFiles.remove(folder)

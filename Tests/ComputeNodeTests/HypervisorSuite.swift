@@ -13,6 +13,8 @@ struct HypervisorSuite {
   /// Makes the devices that guests' interfaces need.
   let makeTap: (String) async throws -> Void
   let folder: String
+  /// Makes a running guest keep a volume. One without an operating system does so by itself.
+  var hold: @Sendable (any Hypervisor, String) -> Void = { _, _ in }
 
   static let grace = Duration.milliseconds(300)
 
@@ -42,6 +44,10 @@ struct HypervisorSuite {
     try await pausing()
     try await suspending()
     try await interfaces()
+    try await volumes()
+    try await volumesOfGuestsThatRun()
+    try await badVolumes()
+    try await resizing()
     try await unknownGuests()
     try await badSpecs()
     try await survivesRestarts()
@@ -155,6 +161,12 @@ struct HypervisorSuite {
         { try await hypervisor.resume(id) }, { try await hypervisor.attach(interface(), to: id) },
         { try await hypervisor.detach(portID: Self.id(), from: id, deadline: .zero) },
         { _ = try await hypervisor.consoleLog(of: id, lines: nil) },
+        { [volume = try await volume()] in try await hypervisor.attach(volume, to: id) },
+        { try await hypervisor.detach(volumeID: Self.id(), from: id, deadline: .zero) },
+        { [volume = try await volume()] in try await hypervisor.swap(Self.id(), for: volume, of: id) },
+        { try await hypervisor.growVolume(Self.id(), of: id, sizeBytes: 1 << 20) },
+        { [folder] in try await hypervisor.copyVolume(Self.id(), of: id, to: "\(folder)/copy") },
+        { _ = try await hypervisor.displaySocket(of: id) }, { _ = try await hypervisor.snapshotRoot(of: id, to: "/x") },
       ]
       for verb in verbs {
         let fault = await #expect(throws: Fault.self) { try await verb() }

@@ -13,26 +13,36 @@ struct GuestRecord: Codable, Equatable {
   var machine: String
   /// Hot-plug ports that its machine has.
   var portCount: Int
-  /// Hot-plug port by port id of the interface.
+  /// Place by port id of the interface, id of the volume or `slotKey` of the disk: the hot-plug port, or what stands for
+  /// it (`place`). It stays while the guest has the device, for one that is resumed must be as it was.
   var slots: [String: Int]
   var wanted = Wanted.off
   var hasStarted = false
   /// Whether it was paused when it was suspended.
   var wasPaused = false
+  /// Ids of the running QEMU's devices by volume, where they are not `QEMUDisks.deviceID`: that of the volume before it.
+  var aliases: [String: String]?
+  /// The volume before, whose content has been copied to the next, which takes its place at this moment.
+  var swapping: GuestVolume?
 
-  /// Hot-plug ports of a machine, beyond those that its first interfaces need.
+  /// Places of a machine, beyond those that its first devices need.
   private static let portsMin = 8
   private static let portsSpare = 4
   private static let portsMax = 24
 
   init(spec: GuestSpec, machine: String) throws {
-    let count = spec.interfaces.count
-    guard count <= Self.portsMax else {
-      throw Fault.badRequest("a guest can have \(Self.portsMax) interfaces, not \(count)")
+    (self.spec, self.machine, portCount, slots) = (spec, machine, Self.portsMin, [:])
+    // The order of places is that in which a guest finds its disks.
+    let root = spec.bootsFromVolume ? spec.volumes.filter { $0.bootIndex == 0 } : []
+    let disks = spec.bootsFromVolume ? spec.disks : []
+    let keys =
+      root.map(\.volumeID) + disks.map { Self.slotKey(disk: $0.name) } + spec.interfaces.map(\.portID)
+      + spec.volumes.filter { !root.contains($0) }.map(\.volumeID)
+    guard keys.count <= Self.portsMax else {
+      throw Fault.badRequest("a guest can have \(Self.portsMax) interfaces and volumes, not \(keys.count)")
     }
-    (self.spec, self.machine) = (spec, machine)
-    portCount = min(Self.portsMax, max(Self.portsMin, count + Self.portsSpare))
-    slots = Dictionary(uniqueKeysWithValues: spec.interfaces.enumerated().map { ($1.portID, $0) })
+    slots = Dictionary(keys.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+    makeRoom()
   }
 
   /// A machine of the i440FX kind has no hot-plug ports: its devices sit on the bus itself.
@@ -41,6 +51,57 @@ struct GuestRecord: Codable, Equatable {
   var freeSlot: Int? {
     let taken = Set(slots.values)
     return (0..<portCount).first { !taken.contains($0) }
+  }
+
+  /// The free place for one more device; a fault when all are taken.
+  func slot(for key: String, _ what: String) throws -> Int {
+    if let slot = slots[key] ?? freeSlot { return slot }
+    throw Fault.conflict(
+      "guest \(spec.id) has no place for another \(what): all \(portCount) are taken"
+        + (portCount < Self.portsMax ? "; it has more once the server was stopped and started" : ""))
+  }
+
+  /// Where QEMU puts a device: a port of its own, or an address that the devices without one do not reach.
+  func place(_ slot: Int) -> JSONObject {
+    if hasRootPorts { return ["bus": .string("port\(slot)")] }
+    return ["bus": "pci.0", "addr": .string("0x" + String(Self.firstAddress + slot, radix: 16))]
+  }
+  private static let firstAddress = 8
+
+  /// Gives the machine that starts next ports for more devices.
+  mutating func makeRoom() {
+    let needed = max(slots.count, (slots.values.max() ?? -1) + 1)
+    portCount = min(Self.portsMax, max(portCount, needed + Self.portsSpare))
+  }
+
+  static func slotKey(disk name: String) -> String { "disk:\(name)" }
+  func deviceID(_ volume: GuestVolume) -> String {
+    aliases?[volume.volumeID] ?? QEMUDisks.deviceID(volume: volume.volumeID)
+  }
+
+  /// Adds a volume, or takes another connection for it.
+  mutating func add(_ volume: GuestVolume) throws {
+    if let at = spec.volumes.firstIndex(where: { $0.volumeID == volume.volumeID }) {
+      spec.volumes[at] = volume
+    } else {
+      spec.volumes.append(volume)
+    }
+    slots[volume.volumeID] = try slot(for: volume.volumeID, "volume")
+    try Self.checkNames(spec)
+  }
+
+  mutating func remove(volumeID: String) {
+    spec.volumes.removeAll { $0.volumeID == volumeID }
+    slots[volumeID] = nil
+    aliases?[volumeID] = nil
+  }
+
+  /// Puts `new` where `old` is.
+  mutating func replace(_ old: GuestVolume, with new: GuestVolume) {
+    guard let at = spec.volumes.firstIndex(where: { $0.volumeID == old.volumeID }) else { return }
+    spec.volumes[at] = new
+    slots[new.volumeID] = slots[old.volumeID]
+    slots[old.volumeID] = nil
   }
 
   static func isValidID(_ text: String) -> Bool {
@@ -63,9 +124,7 @@ struct GuestRecord: Codable, Equatable {
       throw Fault.badRequest("guest \(spec.id) has two disks or interfaces of the same name")
     }
     for volume in spec.volumes { try VolumeFile.validate(volume) }
-    guard Set(spec.volumes.map { VolumeFile.key($0.volumeID) }).count == spec.volumes.count else {
-      throw Fault.badRequest("two volumes of guest \(spec.id) have ids that begin alike")
-    }
+    try checkNames(spec)
     guard spec.vcpus >= 1, spec.memoryMB >= 1 else {
       throw Fault.badRequest("guest \(spec.id) needs at least 1 vCPU and 1 MB of memory")
     }
@@ -76,5 +135,12 @@ struct GuestRecord: Codable, Equatable {
       }
     }
     _ = try Hardware(spec.hardware)
+    for volume in spec.volumes { try VolumeFile(volume).checkExists() }
+  }
+
+  private static func checkNames(_ spec: GuestSpec) throws {
+    guard Set(spec.volumes.map { VolumeFile.key($0.volumeID) }).count == spec.volumes.count else {
+      throw Fault.badRequest("two volumes of guest \(spec.id) have ids that begin alike")
+    }
   }
 }

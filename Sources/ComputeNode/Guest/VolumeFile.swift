@@ -151,9 +151,14 @@ struct VolumeFile {
 
   /// Makes the file at least so large; it never shrinks.
   func grow(to sizeBytes: Int) async throws {
-    if try await virtualSize() >= sizeBytes { return }
+    if try await virtualSize() < sizeBytes { try await resize(to: sizeBytes) }
+  }
+
+  /// Makes the file exactly so large; what lay behind is gone.
+  func resize(to sizeBytes: Int) async throws {
+    if try await virtualSize() == sizeBytes { return }
     _ = try await Command(
-      "qemu-img", ["resize", "-q"] + secretArguments + ["--image-opts", imageOptions, "\(sizeBytes)"]
+      "qemu-img", ["resize", "-q", "--shrink"] + secretArguments + ["--image-opts", imageOptions, "\(sizeBytes)"]
     ).check()
   }
 

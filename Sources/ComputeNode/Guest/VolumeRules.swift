@@ -27,6 +27,9 @@ extension GuestVolume {
 }
 
 extension GuestSpec {
+  /// Such a guest has no disk `root`.
+  var bootsFromVolume: Bool { !disks.contains { $0.name == "root" } && volumes.contains { $0.bootIndex == 0 } }
+
   func volume(_ volumeID: String, of id: String) throws -> GuestVolume {
     guard let found = volumes.first(where: { $0.volumeID == volumeID }) else {
       throw GuestVolume.notAttached(volumeID, id)

@@ -13,6 +13,8 @@ struct GuestFolder {
   /// What QEMU says of itself.
   var log: String { "\(path)/qemu.log" }
   var monitor: String { "\(path)/qmp.sock" }
+  /// The display speaks RFB here.
+  var display: String { "\(path)/vnc.sock" }
   var console: String { "\(path)/console.log" }
   /// Console output that was moved out of the way.
   var olderConsole: String { "\(path)/console.old" }

@@ -5,7 +5,7 @@ import Kit
 /// What a guest's QEMU has told on its own.
 struct GuestNews: Sendable {
   /// By QEMU's names of events (qapi/run-state.json); `closed`: the connection ended.
-  enum Kind: String, Sendable { case shutdown = "SHUTDOWN", stop = "STOP", closed }
+  enum Kind: String, Sendable { case shutdown = "SHUTDOWN", stop = "STOP", deviceDeleted = "DEVICE_DELETED", closed }
   let id: String
   /// The QEMU that told it: one that was replaced since is no news.
   let process: ProcessHandle
@@ -45,6 +45,7 @@ extension QEMUHypervisor {
         switch one.kind {
         case .shutdown: try await guestShutDown(guest)
         case .stop: try await guestStopped(guest, machine)
+        case .deviceDeleted: try await plugAgain(guest, machine)
         case .closed: try await connectionClosed(guest, machine)
         }
       } catch {

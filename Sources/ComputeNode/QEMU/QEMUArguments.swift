@@ -28,12 +28,7 @@ struct QEMUArguments {
     arguments += device(["driver": "VGA", "id": "video"])
     arguments += object(["qom-type": "rng-random", "id": "rng0", "filename": "/dev/urandom"])
     arguments += device(["driver": "virtio-rng-pci", "id": "rng", "rng": "rng0"])
-    if hardware.diskBus == .scsi { arguments += device(["driver": "virtio-scsi-pci", "id": "scsi"]) }
-    for (index, disk) in spec.disks.enumerated() {
-      arguments += json("-blockdev", Self.drive(disk.name, GuestFolder(folder).disk(disk.name)))
-      arguments += device(self.disk(disk.name, index, hardware))
-    }
-    if spec.configDrive != nil { arguments += configDrive(index: spec.disks.count, hardware) }
+    arguments += try QEMUDisks(record: record, folder: GuestFolder(folder), hardware: hardware).arguments()
     for interface in spec.interfaces {
       arguments += json("-netdev", Self.netdev(interface))
       arguments += device(Self.nic(interface, record, hardware))
@@ -51,7 +46,6 @@ struct QEMUArguments {
 
   static func deviceID(_ portID: String) -> String { "nic-\(portID)" }
   static func netdevID(_ portID: String) -> String { "net-\(portID)" }
-  static func driveID(_ name: String) -> String { "drive-\(name)" }
 
   static func netdev(_ interface: GuestInterface) -> JSONObject {
     [
@@ -65,46 +59,10 @@ struct QEMUArguments {
     var nic: JSONObject = [
       "driver": .string(model.driver), "id": .string(deviceID(interface.portID)),
       "netdev": .string(netdevID(interface.portID)), "mac": .string(interface.mac), "romfile": "",
-      "bus": .string(record.hasRootPorts ? "port\(record.slots[interface.portID] ?? 0)" : "pci.0"),
     ]
+    nic.merge(record.place(record.slots[interface.portID] ?? 0))
     if model == .virtio, interface.mtu > 0 { nic["host_mtu"] = .int(interface.mtu) }
     return nic
-  }
-
-  /// A node of QEMU's block layer for a qcow2 file of ours.
-  static func drive(_ name: String, _ path: String) -> JSONObject {
-    [
-      "driver": "qcow2", "node-name": .string(driveID(name)), "discard": "unmap",
-      "file": ["driver": "file", "filename": .string(path)],
-    ]
-  }
-
-  private func configDrive(index: Int, _ hardware: Hardware) -> [String] {
-    let path = GuestFolder(folder).configDrive
-    return json(
-      "-blockdev",
-      [
-        "driver": "raw", "node-name": .string(Self.driveID("config")), "read-only": true,
-        "file": ["driver": "file", "filename": .string(path)],
-      ]) + device(disk("config", index, hardware))
-  }
-
-  private func disk(_ name: String, _ index: Int, _ hardware: Hardware) -> JSONObject {
-    var device: JSONObject = ["id": .string("disk-\(name)"), "drive": .string(Self.driveID(name))]
-    let isRom = name == "config"
-    switch hardware.diskBus {
-    case .virtio: device["driver"] = "virtio-blk-pci"
-    case .scsi:
-      device["driver"] = isRom ? "scsi-cd" : "scsi-hd"
-      device["bus"] = "scsi.0"
-    case .sata, .ide:
-      device["driver"] = isRom ? "ide-cd" : "ide-hd"
-      // q35: a bus per disk; i440FX: two disks on a bus.
-      device["bus"] = .string(record.hasRootPorts ? "ide.\(index)" : "ide.\(index / 2)")
-      if !record.hasRootPorts { device["unit"] = .int(index % 2) }
-    }
-    if !isRom { device["bootindex"] = .int(index + 1) }
-    return device
   }
 
   private func rootPort(_ port: Int) -> JSONObject {

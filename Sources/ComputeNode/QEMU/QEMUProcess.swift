@@ -50,11 +50,20 @@ extension QEMUHypervisor {
 
   /// Starts QEMU for a guest that has none.
   func launch(_ guest: Guest, isIncoming: Bool) async throws -> Guest.Machine {
-    let record = try guest.existing()
+    var record = try guest.existing()
+    for volume in record.spec.volumes { try VolumeFile(volume).checkExists() }
     for interface in record.spec.interfaces where try await !TapDevice.exists(interface.tapName, in: namespace) {
       throw Fault.unavailable(
         "guest \(guest.id) cannot start: the device \(interface.tapName) of port \(interface.portID) does not exist")
     }
+    if record.swapping != nil {
+      // The next volume was as small as the one before while QEMU copied.
+      for volume in record.spec.volumes { try await VolumeFile(volume).grow(to: volume.sizeBytes) }
+    }
+    // What was of the QEMU before. A guest that is resumed must have the ports it had.
+    (record.aliases, record.swapping) = (nil, nil)
+    if !isIncoming { record.makeRoom() }
+    if try record != guest.existing() { try guest.save(record) }
     let arguments = try QEMUArguments(
       record: record, folder: guest.folder.path, accelerator: try ready().accelerator, isIncoming: isIncoming
     ).make()

@@ -58,7 +58,10 @@ let services: [Target] = [
   library("Placement", service),
   library("Network", service),
   library("BlockStorage", service + ["Host", crypto]),
-  library("Dashboard", service + ["Host", crypto, .product(name: "Mustache", package: "swift-mustache")]),
+  library(
+    "Dashboard",
+    service + ["Host", crypto, .product(name: "Mustache", package: "swift-mustache")] + http
+      + [.product(name: "NIOWebSocket", package: "swift-nio")]),
   library("Compute", service + [crypto, cryptoExtras]),
 ]
 

@@ -32,6 +32,29 @@ if [ -n "$missing" ]; then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null
 fi
 
+# The console's page needs noVNC's scripts. Debian's package depends on nodejs and a proxy, and we need neither: only its
+# files are unpacked. Without them everything but the console works.
+novnc=/usr/local/share/martlet/novnc
+if [ ! -e "$novnc/core/rfb.js" ] && [ ! -e /usr/share/novnc/core/rfb.js ]; then
+  if [ "$(id -u)" != 0 ]; then
+    echo "noVNC is missing: run this as root once, or consoles stay closed" >&2
+  else
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    chmod 755 "$folder"
+    fetch() { (cd "$folder" && apt-get download -q novnc >/dev/null 2>&1); }
+    if fetch || { apt-get update -q >/dev/null && fetch; }; then
+      echo "unpacking noVNC into $novnc"
+      dpkg-deb -x "$folder"/novnc_*.deb "$folder/x"
+      mkdir -p "${novnc%/*}"
+      cp -r "$folder/x/usr/share/novnc" "$novnc"
+      cp "$folder/x/usr/share/doc/novnc/copyright" "$novnc/" 2>/dev/null || true
+    else
+      echo "noVNC cannot be fetched: consoles stay closed until this script has run with a package archive" >&2
+    fi
+  fi
+fi
+
 if [ "${1:-run}" = test ] && ! .venv/bin/openstack --version >/dev/null 2>&1; then
   echo "installing python-openstackclient into .venv"
   python3 -m venv .venv

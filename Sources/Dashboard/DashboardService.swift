@@ -37,35 +37,38 @@ public final class DashboardService: Sendable {
   /// Answers a browser. Never throws: every error becomes a page.
   public func respond(_ call: HTTPCall) async -> Reply {
     let path = call.path.split(separator: "/").map { Percent.decode(String($0)) }
-    if path.first == "assets" { return Self.secured(Assets.reply(path.dropFirst().first ?? "")) }
+    if path.first == "assets" { return secured(Assets.reply(path.dropFirst().first ?? "")) }
     var visit = visit(call, path, session(call))
     do {
       guard path.allSatisfy({ !$0.utf8.contains(0) }) else { throw Fault.badRequest("The address is malformed.") }
       try checkOrigin(call)
-      if path == ["events"] { return Self.secured(try live(visit)) }
+      if path == ["events"] { return secured(try live(visit)) }
       if visit.session.isSignedIn, call.method == "GET" {
         visit.projects = try await visit.client.get("identity", "/v3/auth/projects").list("projects")
       }
       var reply = try await route(visit)
       touch(visit, &reply)
-      return Self.secured(reply)
+      return secured(reply)
     } catch {
       let fault = Fault(error)
       if fault.status == 401, visit.session.isSignedIn {
         visit = self.visit(call, path, Session())
-        return Self.secured(signInAgain(visit))
+        return secured(signInAgain(visit))
       }
-      return Self.secured(failure(fault, visit))
+      return secured(failure(fault, visit))
     }
   }
 
   /// The headers that keep other sites and scripts out.
-  private static func secured(_ reply: Reply) -> Reply {
+  private func secured(_ reply: Reply) -> Reply {
     var reply = reply
+    let frames = settings.consoleOrigin.map { "frame-src 'self' \($0); " } ?? ""
+    // What a console could not be opened for is said in the frame of our own page.
+    let isFramed = reply.headers["X-Frame-Options"] == "SAMEORIGIN"
     reply.headers["Content-Security-Policy"] =
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-      + "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    reply.headers["X-Frame-Options"] = "DENY"
+      + "\(frames)form-action 'self'; frame-ancestors \(isFramed ? "'self'" : "'none'"); base-uri 'none'"
+    if !isFramed { reply.headers["X-Frame-Options"] = "DENY" }
     reply.headers["X-Content-Type-Options"] = "nosniff"
     // Our own pages say where an action came from; nothing is told to other sites.
     reply.headers["Referrer-Policy"] = "same-origin"
@@ -79,6 +82,12 @@ public final class DashboardService: Sendable {
 
   static let sessionCookie = "martlet_session"
   private static let flashCookie = "martlet_flash"
+
+  /// Whom the cookies of a browser sign in, for the console proxy, which the same browser asks at another port.
+  public func user(cookies: String) -> String? {
+    let session = session(HTTPCall(method: "GET", path: "/", headers: ["Cookie": cookies]))
+    return session.isSignedIn ? session.userID : nil
+  }
 
   private func session(_ call: HTTPCall) -> Session {
     guard let text = Cookie.read(call, Self.sessionCookie), let session = Session.open(text, sealer),

@@ -10,12 +10,14 @@ enum DetailTemplates {
     <div class="sheet">{{>menu}}</div></details>{{/hasActions}}
     </div>
     </div>
+    {{#hasTabs}}<nav class="tabs" aria-label="{{title}}">{{#tabs}}<a href="{{href}}"{{#chosen}} aria-current="page"{{/chosen}}>{{title}}</a>
+    {{/tabs}}</nav>{{/hasTabs}}
     <div id="live"{{#live}} data-live{{/live}} class="blocks">{{>detail-live}}</div>
     """#
 
   static let detailLive = #"""
     {{#blocks}}
-    <section class="card block{{#log}} wide{{/log}}{{#table}} wide{{/table}}">
+    <section class="card block{{#log}} wide{{/log}}{{#frame}} wide{{/frame}}{{#table}} wide{{/table}}">
     <h2>{{title}}</h2>
     {{#note}}<p class="note">{{>cell}}</p>{{/note}}
     {{#hasFacts}}<dl>{{/hasFacts}}
@@ -29,6 +31,8 @@ enum DetailTemplates {
     class="button small danger" data-dialog>{{title}}</a>{{/action}}</td></tr>
     {{/rows}}</tbody></table></div>{{/isEmpty}}
     {{/table}}
+    {{#frame}}<iframe class="screen" src="{{frame}}" title="{{title}}" allow="fullscreen; clipboard-read"></iframe>
+    <p class="links"><a class="button small" href="{{frame}}" target="_blank" rel="noopener">[[In a window of its own]]</a></p>{{/frame}}
     {{#log}}<pre class="log" tabindex="0" data-follow>{{log}}</pre>{{/log}}
     {{#hasLinks}}<p class="links">{{#links}}<a class="button small" href="{{href}}" data-dialog>{{title}}</a>{{/links}}</p>
     {{/hasLinks}}

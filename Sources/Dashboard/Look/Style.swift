@@ -157,6 +157,12 @@ enum Style {
     dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
     .log { background: #0f141c; color: #d6deea; border-radius: 8px; padding: 14px; margin: 0; max-height: 420px;
       overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
+    .tabs { display: flex; gap: 4px; flex-wrap: wrap; margin-bottom: 16px; border-bottom: 1px solid var(--line); }
+    .tabs a { padding: 7px 12px; color: var(--quiet); border-bottom: 2px solid transparent; margin-bottom: -1px; }
+    .tabs a:hover { text-decoration: none; color: var(--ink); }
+    .tabs a[aria-current] { color: var(--accent); border-color: var(--accent); font-weight: 600; }
+    .screen { display: block; width: 100%; height: min(68vh, 860px); border: 0; border-radius: 8px; background: #0b0f15; }
+    .block.wide .log { max-height: 64vh; }
     .links { margin: 12px 0 0; display: flex; gap: 8px; flex-wrap: wrap; }
     .form-page { max-width: 640px; margin: 0 auto; }
     .form-page h1 { margin-bottom: 14px; }

@@ -144,15 +144,25 @@ struct PanelPages {
     guard panel.hasPage, id != "-" else { throw Fault.notFound("There is no such page.") }
     let context = try await context(id)
     let row = Row(json: context.json, panel: panel, names: Names(), session: visit.session)
-    let blocks = try await panel.blocks(context)
+    let tab = panel.tabs.first { $0.id == visit.query["tab"] }
+    let blocks = try await (tab?.blocks ?? panel.blocks)(context)
     let actions = panel.rowActions.filter { $0.isOffered(row) }.map { actionView($0, id) }
     let status = context.json.text("status")
     var view: View = [
       "list": panel.address, "listTitle": visit.t(panel.title), "id": id, "actions": actions,
-      "hasActions": !actions.isEmpty, "blocks": blocks.map { blockView($0) }, "live": panel.isLive,
+      "hasActions": !actions.isEmpty, "blocks": blocks.map { blockView($0) },
+      "live": panel.isLive && tab?.isLive != false, "hasTabs": !panel.tabs.isEmpty, "tabs": tabs(id, tab?.id),
     ]
     if !status.isEmpty { view["status"] = Cell.status(status).view(visit) }
     return service.page("detail", visit, title: row.title, active: panel.address, view)
+  }
+
+  private func tabs(_ id: String, _ chosen: String?) -> [View] {
+    let address = panel.address(of: id)
+    return [["title": visit.t("Overview"), "href": address, "chosen": chosen == nil]]
+      + panel.tabs.map {
+        ["title": visit.t($0.title), "href": "\(address)?tab=\($0.id)", "chosen": chosen == $0.id] as View
+      }
   }
 
   private func blockView(_ block: Block) -> View {
@@ -173,6 +183,7 @@ struct PanelPages {
         ] as View
     }
     if let log = block.log { view["log"] = log.isEmpty ? visit.t("Nothing has been written yet.") : log }
+    if let frame = block.frame { view["frame"] = frame }
     if let note = block.note { view["note"] = note.view(visit) }
     if !block.links.isEmpty {
       view["hasLinks"] = true

@@ -28,6 +28,8 @@ extension DashboardService {
     case ("GET", "project/access/clouds.yaml"): return AccessPage(service: self, visit: visit).cloudsYAML()
     case ("GET", "admin/logs"): return try await LogPage(service: self, visit: visit).respond()
     case ("POST", "admin/logs"): return try await LogPage(service: self, visit: visit).setLevel()
+    case ("GET", _) where path.count == 4 && path[1] == "instances" && path[3] == "screen":
+      return await ConsolePage(service: self, visit: visit).respond(path[2])
     default: break
     }
     let address = "/" + path.prefix(2).joined(separator: "/")

@@ -37,6 +37,10 @@ enum InstancePanels {
       try await client.get("compute", "\(path)/\(Percent.encode(id))")["server"] ?? .null
     }
     panel.blocks = { try await InstanceBlocks.make($0) }
+    panel.tabs = [
+      Tab(id: "console", title: "Console", isLive: false) { [InstanceBlocks.screen($0)] },
+      Tab(id: "log", title: "Console log") { [await InstanceBlocks.console($0)] },
+    ]
     return panel
   }
 
@@ -85,7 +89,6 @@ enum InstanceBlocks {
     blocks.append(try await interfaces(context))
     blocks.append(metadata(server))
     if let volumes = try await volumes(context) { blocks.append(volumes) }
-    blocks.append(await console(context))
     return blocks
   }
 
@@ -187,11 +190,25 @@ enum InstanceBlocks {
       }, empty: "No volume is attached.")
   }
 
+  /// The guest's screen, in a frame that comes from the console proxy.
+  static func screen(_ context: PageContext) -> Block {
+    var block = Block("Console")
+    let settings = context.visit.settings
+    if let absent = settings.consoleAbsent() {
+      block.note = Cell(absent, tone: "bad")
+    } else if ["ACTIVE", "PAUSED", "RESCUE", "PASSWORD", "REBOOT"].contains(context.json.text("status")) {
+      block.frame = context.panel.address(of: context.id) + "/screen"
+    } else {
+      block.note = Cell(context.t("The console is there while the instance runs. Start it first."), tone: "off")
+    }
+    return block
+  }
+
   /// The console's last lines. A server that has not started has none, which is no error of the page.
-  private static func console(_ context: PageContext) async -> Block {
+  static func console(_ context: PageContext) async -> Block {
     var block = Block("Console log")
     let path = "\(InstancePanels.path)/\(Percent.encode(context.id))/action"
-    let answer = try? await context.client.send("POST", "compute", path, ["os-getConsoleOutput": ["length": 200]])
+    let answer = try? await context.client.send("POST", "compute", path, ["os-getConsoleOutput": ["length": 1000]])
     block.log = String(
       (answer?.text("output") ?? "").unicodeScalars.filter { $0.value >= 32 || $0 == "\n" || $0 == "\t" }
         .map(Character.init))

@@ -36,6 +36,8 @@ struct Panel: Sendable {
   /// Reads one resource; nil: rows have no page of their own.
   var find: (@Sendable (APIClient, Session, String) async throws -> JSONValue)?
   var blocks: @Sendable (PageContext) async throws -> [Block] = { _ in [] }
+  /// Further parts of its page, behind tabs; `blocks` are the first.
+  var tabs: [Tab] = []
   /// What names a row; most have an id.
   var key: @Sendable (JSONValue) -> String = { $0.text("id") }
   var name: @Sendable (JSONValue) -> String = { $0.text("name") }
@@ -56,6 +58,15 @@ struct Lookup: Sendable {
   let path: String
   let collection: String
   var query: [(String, String)] = []
+}
+
+/// A part of the page of one resource with an address of its own: `?tab=ID`.
+struct Tab: Sendable {
+  let id: String
+  let title: String
+  /// Whether it shows changes by itself.
+  var isLive = true
+  let blocks: @Sendable (PageContext) async throws -> [Block]
 }
 
 /// A column of a list.
@@ -168,6 +179,8 @@ struct Block: Sendable {
   /// A message with a tone.
   var note: Cell?
   var links: [(String, String)] = []
+  /// The address of a page that is shown inside.
+  var frame: String?
   var empty = ""
 
   init(_ title: String) { self.title = title }

@@ -66,6 +66,10 @@ public struct DashboardSettings: Sendable {
   /// The URL that clients authenticate at, for the files on API access.
   public var authURL = "http://127.0.0.1:5000/v3"
   public var region = "RegionOne"
+  /// Scheme, host and port of the console proxy, which pages of instances show in a frame; nil: there is none.
+  public var consoleOrigin: String?
+  /// Why consoles cannot be shown now; nil: they can.
+  public var consoleAbsent: @Sendable () -> String? = { nil }
   /// Rows on one page of a list.
   public var pageRows = 50
   /// Between two looks at a page that changes by itself.

@@ -37,6 +37,8 @@ enum Korean {
     "The key that opens SSH.": "SSH 접속에 쓰는 키입니다.", "Create a key pair in a new tab": "새 탭에서 키 페어 만들기",
     "Configuration": "구성", "Placement and metadata": "배치와 메타데이터", "Back": "이전", "Next": "다음", "Launch": "시작",
     "Compute": "컴퓨트", "Network": "네트워크", "no limit": "제한 없음", "The whole cloud": "클라우드 전체",
+    "In a window of its own": "새 창에서 열기", "Console": "콘솔",
+    "The console is there while the instance runs. Start it first.": "콘솔은 인스턴스가 실행 중일 때 열립니다. 먼저 시작하세요.",
     "You may not do this": "권한이 없습니다", "This is not here": "찾을 수 없습니다", "This did not work": "처리하지 못했습니다",
     "The cloud could not answer": "클라우드가 응답하지 못했습니다",
   ]

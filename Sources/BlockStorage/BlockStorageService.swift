@@ -18,6 +18,7 @@ public final class BlockStorageService: Sendable {
   let settings: BlockStorageSettings
   /// One task at a time exchanges a volume's file or tells its path.
   let locks = KeyedLock()
+  let keys: KeyStore
   private let runningGuests = Mutex<(any VolumeUsers)?>(nil)
 
   /// Registers Block Storage's workflows with `engine`.
@@ -27,6 +28,7 @@ public final class BlockStorageService: Sendable {
   ) {
     (self.database, self.clock, self.log, self.engine) = (database, clock, log, engine)
     (self.images, self.projects, self.settings) = (images, projects, settings)
+    keys = KeyStore(folder: settings.keyFolder)
     engine.register(workflows)
   }
 
@@ -69,6 +71,7 @@ public final class BlockStorageService: Sendable {
     routes += groupTypeRoutes
     routes += groupRoutes
     routes += groupSnapshotRoutes
+    routes += consistencyGroupRoutes
     return routes
   }
 
@@ -84,13 +87,45 @@ public final class BlockStorageService: Sendable {
     try await database.write { tx in
       try ServiceStore.register(settings, now: now, tx: tx)
       try TypeStore.makeStandard(now: now, tx: tx)
+      try GroupStore.makeConsistencyType(now: now, tx: tx)
     }
+    try await openKeys()
     for backend in settings.backends { await sweep(backend) }
   }
 
-  /// Nothing runs beside the workflow engine: jobs do all that takes time. Returns when the task is cancelled.
+  /// How long a master key seals the keys of encrypted volumes.
+  static let keyLifetime: Duration = .seconds(30 * 86_400)
+
+  /// Renews the master key when its time has come; jobs do all else. Returns when the task is cancelled.
   public func run() async throws {
-    while !Task.isCancelled { try await Task.sleep(for: .seconds(3600)) }
+    while !Task.isCancelled {
+      do {
+        if let since = try keys.rotatedAt(), clock.now() - since > Self.keyLifetime {
+          try keys.rotate(now: clock.now())
+        }
+      } catch { log.error("the master key of encrypted volumes was not renewed: \(error)") }
+      try await Task.sleep(for: .seconds(3600))
+    }
+  }
+
+  /// Opens the keys of the volumes that guests have, and removes those that no volume has any more.
+  private func openKeys() async throws {
+    try keys.closeAll()
+    let (used, attached) = try await database.read { tx in
+      let used = try tx.query(
+        "SELECT key_id FROM bs_volume WHERE key_id IS NOT NULL UNION SELECT key_id FROM bs_snapshot WHERE key_id IS NOT NULL"
+      )
+      let attached = try tx.query(
+        """
+        SELECT DISTINCT v.key_id AS key_id FROM bs_attachment a JOIN bs_volume v ON v.id = a.volume_id
+        WHERE a.connected = 1 AND v.key_id IS NOT NULL
+        """)
+      return (Set(used.map { $0.text("key_id") }), attached.map { $0.text("key_id") })
+    }
+    for id in try keys.list() where !used.contains(id) { try keys.remove(id) }
+    for id in attached {
+      do { try keys.attach(id) } catch { log.error("the key of a volume in use cannot be opened: \(error)") }
+    }
   }
 
   /// Removes files of our own naming that no row knows: those of a process that ended between a file and its row.
@@ -98,7 +133,10 @@ public final class BlockStorageService: Sendable {
     do {
       let known = try await database.read { tx in
         let volumes = try Table.volume.all("backend = \(backend.name)", tx: tx).map { Volume(row: $0).file }
-        return Set(volumes + (try Table.layer.all("backend = \(backend.name)", tx: tx).map(\.id)))
+        let moving = try tx.query("SELECT moving_to FROM bs_volume WHERE moving_to IS NOT NULL")
+          .map { $0.text("moving_to") }.filter { $0.hasPrefix(backend.name + "/") }
+          .map { String($0.dropFirst(backend.name.count + 1)) }
+        return Set(volumes + moving + (try Table.layer.all("backend = \(backend.name)", tx: tx).map(\.id)))
       }
       for name in try HostFiles.list(backend.folder) {
         let isOurs = ["volume-", "layer-", "copy-", "upload-", "moved-"].contains {

@@ -12,6 +12,9 @@ import Testing
 /// A guest's side that copies with qemu-img, as QEMU would.
 final class TestUsers: VolumeUsers, Sendable {
   let grown = Mutex<[String: Int]>([:])
+  let swapped = Mutex<[String: VolumeConnection]>([:])
+  /// Whether guests refuse to move.
+  let failure = Mutex(false)
   private let world: BlockWorld
   init(_ world: BlockWorld) { self.world = world }
 
@@ -20,7 +23,17 @@ final class TestUsers: VolumeUsers, Sendable {
   }
   func copyVolume(_ volumeID: String, serverID: String, to path: String) async throws {
     let source = "\(world.folder)/files/volume-\(volumeID)"
-    try await DiskStore.convert(Disk(path: source, format: "qcow2"), to: Disk(path: path, format: "qcow2"))
+    try await QemuImage.convert(Disk(path: source, format: "qcow2"), to: Disk(path: path, format: "qcow2"))
+  }
+  func swapVolume(_ volumeID: String, serverID: String, to target: VolumeConnection) async throws {
+    if failure.withLock({ $0 }) { throw Fault.conflict("The guest does not move.") }
+    if swapped.withLock({ $0[volumeID]?.path == target.path }) { return }
+    let volume = try await world.database.read { try VolumeStore.find(volumeID, tx: $0) }
+    guard let volume else { throw Fault.notFound(volumeID) }
+    let disk = Disk(path: target.path, format: target.format, keyPath: target.secretPath)
+    try await QemuImage.convert(try world.service.disk(volume), to: disk)
+    try await QemuImage.resize(disk, sizeBytes: volume.sizeBytes)
+    swapped.withLock { $0[volumeID] = target }
   }
 }
 

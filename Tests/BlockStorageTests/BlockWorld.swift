@@ -153,10 +153,11 @@ struct BlockWorld {
     } catch { return false }
   }
   private func io(_ id: String, _ command: String) async throws {
-    let disk = try await database.read { [service] tx in
-      try VolumeStore.find(id, tx: tx).map { try service.disk($0) }
-    }
-    guard let disk else { throw Fault.notFound(id) }
+    let volume = try await database.read { try VolumeStore.find(id, tx: $0) }
+    guard let volume else { throw Fault.notFound(id) }
+    let disk = try service.disk(volume)
+    if let key = volume.keyID { try service.keys.hold(key) }
+    defer { if let key = volume.keyID { service.keys.release(key) } }
     let arguments = disk.keyPath == nil ? ["-f", disk.format, disk.path] : disk.source
     let output = try await Command("qemu-io", arguments + ["-c", command]).run()
     guard output.status == 0, !output.text.contains("verification failed") else { throw Fault.internal(output.text) }

@@ -136,7 +136,7 @@ struct VolumeTests {
     for volume in [copy, image] { try await world.send("DELETE", "/volumes/\(volume)") }
     try await world.send("DELETE", "/volumes/\(id)?cascade=true")
     #expect(world.files().isEmpty)
-    #expect(try HostFiles.list(world.folder + "/keys").isEmpty)
+    #expect(try world.service.keys.list().isEmpty)
   }
 
   @Test func backupsFullAndIncrementalRestoreTheirBytes() async throws {

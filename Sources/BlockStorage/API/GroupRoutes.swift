@@ -1,8 +1,6 @@
 import API
-import Contracts
 import Kit
 import Store
-import Workflow
 
 extension BlockStorageService {
   static let groupList = BlockList(
@@ -49,11 +47,24 @@ extension BlockStorageService {
       route(
         "PUT", path, "group:update", .projectMember, since: 13,
         schema: .object([Schema.required("group", Self.updateFields)])
-      ) { [self] in try await updateGroup($0) },
+      ) { [self] call in
+        let (auth, fields) = (try call.auth, call.body["group"]?.object ?? [:])
+        return try await write(202) { [self] tx in
+          try updateGroup(call.parameter("id"), fields, auth: auth, tx: tx)
+          return .null
+        }
+      },
       action(
         path, "delete", "group:delete", since: 13,
         .object([Schema.may("delete-volumes", .looseBoolean)], additional: .refused)
-      ) { [self] in try await deleteGroup($0) },
+      ) { [self] call in
+        let (auth, withVolumes) = (try call.auth, Input.flag(call.field("delete", "delete-volumes")))
+        return try await write(202) { [self] tx in
+          try deleteGroup(
+            call.parameter("id"), withVolumes: withVolumes, auth: auth, requestID: call.requestID, tx: tx)
+          return .null
+        }
+      },
       action(path, "reset_status", "group:reset_status", .admin, since: 20, Self.statusFields(Self.statuses)) {
         [self] call in
         let (auth, now) = (try call.auth, clock.now())
@@ -109,132 +120,29 @@ extension BlockStorageService {
   }
 
   private func createGroup(_ call: Call) async throws -> Reply {
-    let (auth, id, now) = (try call.auth, UUIDText.make(), clock.now())
-    let types = (call.field("group", "volume_types")?.array ?? []).compactMap(\.string)
-    let wantedZone = call.text("group", "availability_zone")
+    let auth = try call.auth
+    var order = GroupOrder()
+    order.name = Input.name(call.field("group", "name"))
+    (order.description, order.type) = (call.text("group", "description"), call.text("group", "group_type") ?? "")
+    order.volumeTypes = (call.field("group", "volume_types")?.array ?? []).compactMap(\.string)
+    order.zone = call.text("group", "availability_zone")
+    let wanted = order
     return try await write(202) { [self] tx in
-      let key = call.text("group", "group_type") ?? ""
-      guard let type = try tx.first("SELECT * FROM bs_group_type WHERE id = \(key) OR name = \(key)") else {
-        throw Fault.notFound("Group type \(key.prefix(80)) could not be found.")
-      }
-      let typeIDs = try types.map { key -> String in
-        do { return try TypeStore.require(key, auth, tx: tx).id } catch let fault as Fault {
-          throw Fault.badRequest(fault.message)
-        }
-      }
-      guard wantedZone == nil || wantedZone == settings.zone else {
-        throw Fault.badRequest(
-          "Invalid input received: Availability zone '\(wantedZone?.prefix(80) ?? "")' is invalid.")
-      }
-      try Quota.checkGroup(auth.projectID, tx: tx)
-      try Table.group.insert(
-        [
-          "id": id, "project_id": auth.projectID, "user_id": auth.user.id,
-          "name": Input.name(call.field("group", "name")),
-          "description": call.text("group", "description"), "status": "available", "zone": settings.zone,
-          "group_type_id": type.id, "volume_types": JSONValue.strings(typeIDs), "created_at": now, "updated_at": now,
-        ], tx: tx)
-      return ["group": ["id": .string(id), "name": .optional(Input.name(call.field("group", "name")))]]
-    }
-  }
-
-  private func updateGroup(_ call: Call) async throws -> Reply {
-    let (auth, now, fields) = (try call.auth, clock.now(), call.body["group"]?.object ?? [:])
-    guard fields.contains(where: { !$0.value.isNull }) else {
-      throw Fault.badRequest("At least one of name, description, add_volumes and remove_volumes must be given.")
-    }
-    func ids(_ key: String) -> [String] {
-      (fields[key]?.string ?? "").split(separator: ",").map { String($0).replacing(" ", with: "") }
-    }
-    let (added, removed) = (ids("add_volumes"), ids("remove_volumes"))
-    return try await write(202) { tx in
-      let row = try GroupStore.require(call.parameter("id"), auth, tx: tx)
-      guard row.status == "available" else { throw Fault.badRequest("Invalid group: its status is \(row.status).") }
-      for id in removed { try Self.leave(row, id, tx: tx) }
-      for id in added where !removed.contains(id) { try Self.join(row, id, auth, tx: tx) }
-      if let name = fields["name"] { try Table.group.set(row.id, ["name": Input.name(name)], tx: tx) }
-      if let text = fields["description"] { try Table.group.set(row.id, ["description": Input.name(text)], tx: tx) }
-      try Table.group.set(row.id, ["updated_at": now], tx: tx)
-      return .null
-    }
-  }
-
-  private static func leave(_ group: Row, _ id: String, tx: any Transaction) throws {
-    guard let volume = try VolumeStore.find(id, tx: tx), volume.groupID == group.id else {
-      throw Volume.invalid("Volume \(id.prefix(64)) is not in group \(group.id).")
-    }
-    try volume.require(["available", "in-use", "error"], "leave its group")
-    try Table.volume.set(id, ["group_id": nil as String?], tx: tx)
-  }
-
-  private static func join(_ group: Row, _ id: String, _ auth: AuthContext, tx: any Transaction) throws {
-    let types = (group.json("volume_types").array ?? []).compactMap(\.string)
-    let volume: Volume
-    do { volume = try VolumeStore.require(id, auth, tx: tx) } catch {
-      throw Volume.invalid("Cannot add volume \(id.prefix(64)) to group \(group.id): it could not be found.")
-    }
-    guard volume.groupID == nil || volume.groupID == group.id, types.contains(volume.typeID ?? "") else {
-      throw Volume.invalid("Cannot add volume \(id): it is in another group or its type is none of the group's.")
-    }
-    try volume.require(["available", "in-use"], "join a group")
-    try Table.volume.set(id, ["group_id": group.id], tx: tx)
-  }
-
-  private func deleteGroup(_ call: Call) async throws -> Reply {
-    let (auth, now) = (try call.auth, clock.now())
-    let withVolumes = Input.flag(call.field("delete", "delete-volumes"))
-    return try await write(202) { [self] tx in
-      let row = try GroupStore.require(call.parameter("id"), auth, tx: tx)
-      let volumes = try GroupStore.volumes(row.id, tx: tx)
-      guard ["available", "error", "error_deleting"].contains(row.status) else {
-        throw Fault.badRequest("Invalid group: its status is \(row.status).")
-      }
-      guard volumes.isEmpty || withVolumes else {
-        throw Fault.badRequest("Invalid group: it has volumes and delete-volumes is false.")
-      }
-      guard try Table.groupSnapshot.count("group_id = \(row.id)", tx: tx) == 0 else {
-        throw Fault.badRequest("Invalid group: group \(row.id) has group snapshots.")
-      }
-      for volume in volumes {
-        try volume.require(["available", "error"], "be deleted with its group")
-        guard try VolumeStore.snapshotCount(volume.id, tx: tx) == 0 else {
-          throw Volume.invalid("Volume \(volume.id) has snapshots.")
-        }
-      }
-      try Table.group.set(row.id, ["status": "deleting", "updated_at": now], tx: tx)
-      for volume in volumes { try removeLater(volume, requestID: call.requestID, tx: tx) }
-      try GroupStore.removeIfEmpty(row.id, tx: tx)
-      return .null
+      let id = try createGroup(wanted, auth: auth, tx: tx)
+      return ["group": ["id": .string(id), "name": .optional(wanted.name)]]
     }
   }
 
   private func createGroupFromSource(_ call: Call) async throws -> Reply {
-    let (auth, id, now, key) = (try call.auth, UUIDText.make(), clock.now(), "create-from-src")
+    let (auth, key) = (try call.auth, "create-from-src")
     let (group, snapshot) = (call.text(key, "source_group_id"), call.text(key, "group_snapshot_id"))
     guard (group == nil) != (snapshot == nil) else {
       throw Fault.badRequest("Either 'source_group_id' or 'group_snapshot_id' must be provided, and not both.")
     }
     return try await write(202) { [self] tx in
-      let shot = try snapshot.map { try GroupStore.snapshot($0, auth, tx: tx) }
-      let source = try GroupStore.require(group ?? shot?.text("group_id") ?? "", auth, tx: tx)
-      try Quota.checkGroup(auth.projectID, tx: tx)
-      try Table.group.insert(
-        [
-          "id": id, "project_id": auth.projectID, "user_id": auth.user.id, "name": call.text(key, "name"),
-          "description": call.text(key, "description"), "status": "creating", "zone": settings.zone,
-          "group_type_id": source.text("group_type_id"), "volume_types": source.json("volume_types"),
-          "group_snapshot_id": snapshot, "source_group_id": group, "created_at": now, "updated_at": now,
-        ], tx: tx)
-      let sources: [VolumeSource] =
-        try snapshot.map { try Table.snapshot.all("group_snapshot_id = \($0)", tx: tx).map { .snapshot($0.id) } }
-        ?? GroupStore.volumes(source.id, tx: tx).map { .volume($0.id) }
-      guard !sources.isEmpty else { throw Fault.badRequest("Invalid group: the source has no volumes.") }
-      for source in sources {
-        var order = VolumeOrder()
-        order.source = source
-        let volume = try createVolume(order, auth: auth, requestID: call.requestID, tx: tx)
-        try Table.volume.set(volume, ["group_id": id], tx: tx)
-      }
+      let id = try createGroup(
+        name: call.text(key, "name"), description: call.text(key, "description"), from: group, or: snapshot,
+        auth: auth, requestID: call.requestID, tx: tx)
       return ["group": ["id": .string(id), "name": .optional(call.text(key, "name"))]]
     }
   }

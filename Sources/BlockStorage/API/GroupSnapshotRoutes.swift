@@ -37,8 +37,12 @@ extension BlockStorageService {
           ["group_snapshot": try Self.view(try GroupStore.snapshot(call.parameter("id"), auth, tx: tx), call)]
         }
       },
-      route("DELETE", path, "group:delete_group_snapshot", .projectMember, since: 14) { [self] in
-        try await deleteGroupSnapshot($0)
+      route("DELETE", path, "group:delete_group_snapshot", .projectMember, since: 14) { [self] call in
+        let auth = try call.auth
+        return try await write(202) { [self] tx in
+          try deleteGroupSnapshot(call.parameter("id"), auth: auth, requestID: call.requestID, tx: tx)
+          return .null
+        }
       },
       action(
         path, "reset_status", "group:reset_group_snapshot_status", .admin, since: 19, Self.statusFields(Self.statuses)
@@ -77,44 +81,12 @@ extension BlockStorageService {
   }
 
   private func createGroupSnapshot(_ call: Call) async throws -> Reply {
-    let (auth, id, now) = (try call.auth, UUIDText.make(), clock.now())
-    let name = Input.name(call.field("group_snapshot", "name"))
-    return try await write(202) { [self] tx in
-      let group = try GroupStore.require(call.text("group_snapshot", "group_id") ?? "", auth, tx: tx)
-      guard group.status == "available" else { throw Fault.badRequest("Invalid group: its status is \(group.status).") }
-      let volumes = try GroupStore.volumes(group.id, tx: tx)
-      guard !volumes.isEmpty else { throw Fault.badRequest("Invalid group: it has no volumes to snapshot.") }
-      try Table.groupSnapshot.insert(
-        [
-          "id": id, "project_id": auth.projectID, "user_id": auth.user.id, "group_id": group.id,
-          "group_type_id": group.text("group_type_id"), "name": name,
-          "description": call.text("group_snapshot", "description"), "status": "creating", "created_at": now,
-          "updated_at": now,
-        ], tx: tx)
-      for volume in volumes {
-        _ = try createSnapshot(
-          of: volume, name: name, description: nil, isForced: true, groupSnapshot: id, auth: auth,
-          requestID: call.requestID, tx: tx)
-      }
-      return ["group_snapshot": try Self.view(try GroupStore.snapshot(id, auth, tx: tx), call, isDetailed: false)]
-    }
-  }
-
-  private func deleteGroupSnapshot(_ call: Call) async throws -> Reply {
     let auth = try call.auth
     return try await write(202) { [self] tx in
-      let row = try GroupStore.snapshot(call.parameter("id"), auth, tx: tx)
-      guard ["available", "error", "error_deleting"].contains(row.status) else {
-        throw Fault.badRequest("Invalid group snapshot: its status is \(row.status).")
-      }
-      guard try Table.group.count("group_snapshot_id = \(row.id) AND status = 'creating'", tx: tx) == 0 else {
-        throw Fault.badRequest("Invalid group snapshot: a group is being made from it.")
-      }
-      for snapshot in try Table.snapshot.all("group_snapshot_id = \(row.id)", tx: tx) {
-        try deleteSnapshot(snapshot, isForced: true, requestID: call.requestID, tx: tx)
-      }
-      try Table.groupSnapshot.remove(row.id, tx: tx)
-      return .null
+      let id = try createGroupSnapshot(
+        of: call.text("group_snapshot", "group_id") ?? "", name: Input.name(call.field("group_snapshot", "name")),
+        description: call.text("group_snapshot", "description"), auth: auth, requestID: call.requestID, tx: tx)
+      return ["group_snapshot": try Self.view(try GroupStore.snapshot(id, auth, tx: tx), call, isDetailed: false)]
     }
   }
 }

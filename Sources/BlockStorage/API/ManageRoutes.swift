@@ -1,5 +1,4 @@
 import API
-import Host
 import Kit
 import Store
 import Workflow
@@ -88,8 +87,9 @@ extension BlockStorageService {
   private func manageableFiles(
     _ backend: BlockStorageSettings.Backend, known: Set<String>
   ) throws -> [(reference: String, file: String)] {
-    guard HostFiles.exists(backend.folder) else { return [] }
-    return try HostFiles.list(backend.folder).sorted().compactMap { name in
+    let store = FileBackend(settings: backend)
+    try store.check()
+    return try store.list().sorted().compactMap { name in
       let reserved = ["layer-", "copy-", "upload-", "moved-", "."]
       guard !known.contains(name), !name.hasSuffix(".tmp"), !reserved.contains(where: { name.hasPrefix($0) }) else {
         return nil
@@ -112,7 +112,7 @@ extension BlockStorageService {
       ])
     }
     for found in try manageableFiles(backend, known: Set(volumes.map { Volume(row: $0).file })) {
-      let info = try? await DiskStore.info("\(backend.folder)/\(found.file)")
+      let info = try? await FileBackend(settings: backend).info(found.file, format: nil)
       items.append([
         "reference": ["source-name": .string(found.reference)],
         "size": .int(max(1, ((info?.sizeBytes ?? 0) + (1 << 30) - 1) >> 30)),
@@ -140,7 +140,8 @@ extension BlockStorageService {
     }
     let files = try manageableFiles(backend, known: known)
     guard let file = files.first(where: { $0.reference == reference })?.file,
-      let info = try? await DiskStore.info("\(backend.folder)/\(file)"), !info.hasBacking
+      let info = try? await FileBackend(settings: backend).info(file, format: nil), !info.hasBacking,
+      ["qcow2", "raw"].contains(info.format)
     else {
       throw Fault.badRequest(
         "Failed to manage existing volume \(reference.prefix(80)): there is no such disk image that is complete in itself."

@@ -67,15 +67,13 @@ extension BlockStorageService {
     let fits = try Placing(settings: settings).choose(size: 0, specs: specs, prefer: volume.backend, tx: tx)
     guard let backend = fits.backend else { throw Fault.badRequest("Invalid input received: \(fits.reason)") }
     let moves = backend.name != volume.backend || isEncrypted != volume.isEncrypted
+    if moves { try requireMovable(volume, tx: tx) }
     if moves, call.text(key, "migration_policy") != "on-demand" {
       throw Fault.badRequest(
         "Invalid input received: The new type needs the volume to be moved, and migration_policy is never.")
     }
-    if moves, try VolumeStore.snapshotCount(volume.id, tx: tx) > 0 {
-      throw Volume.invalid("Volume \(volume.id) has snapshots: it cannot be moved.")
-    }
-    guard volume.status == "available" || !moves else {
-      throw Volume.invalid("A volume in use cannot be moved by a retype.")
+    guard volume.status == "available" || isEncrypted == volume.isEncrypted else {
+      throw Volume.invalid("The encryption of a volume cannot change while it is in use: detach it first.")
     }
     try Quota.check(volume.projectID, volumes: 0, gigabytes: 0, tx: tx)
     try Table.volume.set(volume.id, ["status": "retyping", "previous_status": volume.status], tx: tx)
@@ -97,19 +95,26 @@ extension BlockStorageService {
     guard backend.name != volume.backend else {
       throw Fault.badRequest("Invalid host: Destination host must be different than the current host.")
     }
-    guard volume.status == "available" else {
-      throw Volume.invalid("Volume \(volume.id) is attached: detach it first.")
-    }
-    guard try VolumeStore.snapshotCount(volume.id, tx: tx) == 0, volume.groupID == nil else {
-      throw Volume.invalid("Volume \(volume.id) has snapshots or belongs to a group.")
-    }
-    let isLocked = Input.flag(call.field(key, "lock_volume"))
+    try requireMovable(volume, tx: tx)
+    // A guest that has the volume keeps it all the time.
+    let isLocked = Input.flag(call.field(key, "lock_volume")) && volume.status == "available"
     try Table.volume.set(
       volume.id, ["migration_status": "starting", "status": isLocked ? "maintenance" : volume.status], tx: tx)
     var input: JSONObject = ["backend": .string(backend.name)]
     if let key = volume.keyID { input["key"] = .string(key) }
     try enqueue("volume-migrate", volume, input, call, tx: tx)
     return .null
+  }
+
+  /// Throws when a volume's data cannot go elsewhere: snapshots stay where they are, several guests cannot move together.
+  private func requireMovable(_ volume: Volume, tx: any Transaction) throws {
+    guard try VolumeStore.snapshotCount(volume.id, tx: tx) == 0 else {
+      throw Volume.invalid("Volume \(volume.id) has snapshots: it cannot be moved.")
+    }
+    guard volume.groupID == nil else { throw Volume.invalid("Volume \(volume.id) belongs to a group.") }
+    guard try VolumeStore.attachments(volume.id, tx: tx).count < 2 else {
+      throw Volume.invalid("Volume \(volume.id) is attached to several servers: it can be moved with at most one.")
+    }
   }
 
   private func upload(_ volume: Volume, _ call: Call, tx: any Transaction) throws -> JSONValue {

@@ -62,7 +62,7 @@ struct VolumeOrder: Sendable {
     size = call.field("volume", "size").flatMap(Schema.integer)
     (type, zone) = (text("volume_type"), text("availability_zone"))
     metadata = Input.metadata(call.field("volume", "metadata"))
-    groupID = call.since(3, 13) ? text("group_id") : nil
+    groupID = (call.since(3, 13) ? text("group_id") : nil) ?? text("consistencygroup_id")
     backupID = call.since(3, 47) ? text("backup_id") : nil
     let sources: [VolumeSource] = [
       text("snapshot_id").map { .snapshot($0) }, text("source_volid").map { .volume($0) },

@@ -9,14 +9,24 @@ struct VolumeView {
   let typeNames: [String: String]
   let attachments: [String: [Row]]
   let services: [String: Row]
+  /// The groups among theirs that are consistency groups.
+  let consistencyGroups: Set<String>
 
-  /// Fetches what the views of these volumes need, in three queries.
+  /// Fetches what the views of these volumes need, in four queries.
   init(_ call: Call, _ rows: [Row], tx: any Transaction) throws {
     self.call = call
     isAdmin = try call.auth.isAdmin
     typeNames = Dictionary(try Table.type.all("1 = 1", tx: tx).map { ($0.id, $0.text("name")) }) { first, _ in first }
     let found = try Table.attachment.all("volume_id IN \(list: rows.map(\.id)) AND status = 'attached'", tx: tx)
     attachments = Dictionary(grouping: found) { $0.text("volume_id") }
+    let groups = Set(rows.compactMap { $0.optionalText("group_id") })
+    consistencyGroups =
+      groups.isEmpty
+      ? []
+      : Set(
+        try Table.group.all(
+          "id IN \(list: Array(groups)) AND group_type_id = \(try GroupStore.consistencyType(tx: tx))", tx: tx
+        ).map(\.id))
     services = call.since(3, 48) ? try ServiceStore.volumeServices(tx: tx) : [:]
   }
 
@@ -35,7 +45,9 @@ struct VolumeView {
       "snapshot_id": row.optional("snapshot_id"), "source_volid": row.optional("source_volid"),
       "metadata": metadata(row), "links": try call.links("volumes", row.id), "user_id": row.optional("user_id"),
       "bootable": row.bool("bootable") ? "true" : "false", "encrypted": .bool(row.bool("encrypted")),
-      "replication_status": row.optional("replication_status"), "consistencygroup_id": nil,
+      "replication_status": row.optional("replication_status"),
+      "consistencygroup_id": .optional(
+        row.optionalText("group_id").flatMap { consistencyGroups.contains($0) ? $0 : nil }),
       "multiattach": .bool(row.bool("multiattach")),
       "migration_status": isAdmin ? row.optional("migration_status") : nil,
     ]

@@ -19,7 +19,7 @@ extension BlockStorageService: VolumeAttaching {
       id: volume.id, name: volume.row.text("name"), status: volume.status, sizeGB: volume.size,
       isBootable: volume.row.bool("bootable"), isMultiattach: volume.isMultiattach, projectID: volume.projectID,
       zone: volume.row.text("zone"), imageMetadata: volume.row.texts("image_metadata"),
-      isMigrating: volume.row.optionalText("migration_status").map { !$0.isEmpty } ?? false)
+      isMigrating: volume.isMigrating)
   }
 
   public func hasVolumeType(_ key: String, visibleTo auth: AuthContext, tx: any Transaction) throws -> Bool {
@@ -122,6 +122,7 @@ extension BlockStorageService: VolumeAttaching {
       }
       let disk = try disk(volume)
       try store(volume.backend).check()
+      if disk.keyPath != nil, let key = volume.keyID { try keys.attach(key) }
       return VolumeConnection(
         path: disk.path, format: disk.format, isReadOnly: volume.row.bool("readonly") || row.text("mode") == "ro",
         limits: limits, secretPath: disk.keyPath)
@@ -155,6 +156,7 @@ extension BlockStorageService: VolumeAttaching {
     guard let row = try Table.attachment.find(attachmentID, tx: tx) else { return }
     try Table.attachment.remove(attachmentID, tx: tx)
     try VolumeStore.settle(row.text("volume_id"), now: clock.now(), tx: tx)
+    try closeKey(of: row.text("volume_id"), tx: tx)
   }
 
   public func delete(_ id: String, requestID: String, tx: any Transaction) throws {
@@ -168,6 +170,7 @@ extension BlockStorageService: VolumeAttaching {
     let now = clock.now()
     try Table.attachment.set(attachmentID, ["status": "reserved", "connected": 0, "updated_at": now], tx: tx)
     try VolumeStore.settle(row.text("volume_id"), now: now, tx: tx)
+    try closeKey(of: row.text("volume_id"), tx: tx)
   }
 
   public func reimage(_ id: String, image imageID: String, requestID: String, tx: any Transaction) throws {
@@ -222,29 +225,5 @@ extension BlockStorageService: VolumeAttaching {
   public func deleteSnapshot(_ id: String, requestID: String, tx: any Transaction) throws {
     guard let snapshot = try Table.snapshot.find(id, tx: tx), snapshot.status != "deleting" else { return }
     try deleteSnapshot(snapshot, isForced: true, requestID: requestID, tx: tx)
-  }
-}
-
-/// Limits of a volume's type that QEMU enforces, by QEMU's names (qemu(1), throttling).
-enum QoSLimits {
-  private static let names = [
-    "total_iops_sec": "iops-total", "read_iops_sec": "iops-read", "write_iops_sec": "iops-write",
-    "total_bytes_sec": "bps-total", "read_bytes_sec": "bps-read", "write_bytes_sec": "bps-write",
-    "size_iops_sec": "iops-size",
-  ]
-
-  static func limits(of volume: Volume, tx: any Transaction) throws -> [String: Int] {
-    guard let type = try volume.typeID.flatMap({ try Table.type.find($0, tx: tx) }),
-      let qos = try type.optionalText("qos_id").flatMap({ try Table.qos.find($0, tx: tx) }),
-      qos.text("consumer") != "back-end"
-    else { return [:] }
-    var limits: [String: Int] = [:]
-    for (key, text) in qos.texts("specs") {
-      guard let value = Int(text), value > 0 else { continue }
-      if let name = names[key] { limits[name] = value }
-      if key.hasSuffix("_max"), let name = names[String(key.dropLast(4))] { limits[name + "-max"] = value }
-      if key.hasSuffix("_per_gb"), let name = names[String(key.dropLast(7))] { limits[name] = value * volume.size }
-    }
-    return limits
   }
 }

@@ -1,4 +1,3 @@
-import Host
 import Kit
 import Store
 
@@ -37,7 +36,7 @@ struct Placing: Sendable {
     ) { first, _ in first }
     let services = try ServiceStore.volumeServices(tx: tx)
     return settings.backends.map { backend in
-      let space = (try? HostFiles.space(at: backend.folder)) ?? (total: 0, free: 0)
+      let space = (try? FileBackend(settings: backend).space()) ?? (total: 0, free: 0)
       let service = services["\(settings.host)@\(backend.name)"]
       return Pool(
         backend: backend, totalGB: Double(space.total >> 20) / 1024, freeGB: Double(space.free >> 20) / 1024,

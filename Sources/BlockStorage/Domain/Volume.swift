@@ -16,7 +16,7 @@ struct Volume: Sendable {
   /// Name of its file in the backend's folder.
   var file: String { row.optionalText("file") ?? "volume-" + row.id }
   var format: String { row.text("format") }
-  /// The layer that its file is a copy-on-write layer above, or that it may be (see `DiskStore.freeze`).
+  /// The layer that its file is a copy-on-write layer above, or that it may be (see `VolumeBackend.freeze`).
   var parent: String? { row.optionalText("parent") }
   var isMultiattach: Bool { row.bool("multiattach") }
   var isEncrypted: Bool { row.bool("encrypted") }
@@ -61,9 +61,10 @@ enum VolumeStore {
   static func attachments(_ id: String, tx: any Transaction) throws -> [Row] {
     try Table.attachment.all("volume_id = \(id)", tx: tx)
   }
-  /// The server that holds the volume open on this node, if any; nil inside: something that is no server.
+  /// An attachment by which the volume may be open: `connected` is 1 for a guest of this cloud, which Compute can ask, and 2
+  /// for whoever attached it by the API.
   static func user(of id: String, tx: any Transaction) throws -> Row? {
-    try Table.attachment.all("volume_id = \(id) AND connected = 1", tx: tx).first
+    try Table.attachment.all("volume_id = \(id) AND connected > 0", order: "connected, created_at, id", tx: tx).first
   }
   static func snapshotCount(_ id: String, tx: any Transaction) throws -> Int {
     try Table.snapshot.count("volume_id = \(id)", tx: tx)
@@ -86,5 +87,15 @@ enum VolumeStore {
     let settled = ["available", "reserved", "attaching", "in-use", "detaching"]
     guard settled.contains(volume.status) else { return }
     try Table.volume.set(id, ["status": status, "updated_at": now], tx: tx)
+  }
+}
+
+extension BlockStorageService {
+  /// Closes the key of a volume that no guest has open any more.
+  func closeKey(of volumeID: String, tx: any Transaction) throws {
+    guard try Table.attachment.count("volume_id = \(volumeID) AND connected = 1", tx: tx) == 0,
+      let key = try VolumeStore.find(volumeID, tx: tx)?.keyID
+    else { return }
+    tx.afterCommit { [keys] in keys.detach(key) }
   }
 }

@@ -54,7 +54,8 @@ extension BlockStorageService {
       [
         "id": id, "project_id": auth.projectID, "user_id": auth.user.id, "name": order.name,
         "description": order.description, "size": size, "status": "creating", "type_id": type?.id, "zone": zone,
-        "host": backend.map { settings.hostName($0.name) }, "backend": backend?.name, "format": backend?.format,
+        "host": backend.map { settings.hostName($0.name) }, "backend": backend?.name,
+        "format": backend.map { isEncrypted ? "qcow2" : $0.format },
         "parent": isLayered ? origin.parent : nil, "bootable": origin.isBootable,
         "multiattach": specs["multiattach"] == "<is> True", "encrypted": isEncrypted, "key_id": keyID,
         "snapshot_id": origin.snapshotID, "source_volid": origin.sourceID, "source_backup_id": order.backupID,

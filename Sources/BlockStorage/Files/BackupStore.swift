@@ -34,7 +34,7 @@ struct BackupStore: Sendable {
     try HostFiles.makeFolder(folder, mode: 0o700)
     try HostFiles.makeFolder(self.chain(chain), mode: 0o700)
     let file = open(raw, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { throw DiskStore.failure("open", raw) }
+    guard file >= 0 else { throw FileBackend.failure("open", raw) }
     defer { close(file) }
     let size = Int(lseek(file, 0, SEEK_END))
     var manifest = Manifest(sizeBytes: size, pieces: [])
@@ -67,9 +67,9 @@ struct BackupStore: Sendable {
       throw Fault.internal("The data of backup \(id) are missing.")
     }
     let file = open(raw, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-    guard file >= 0 else { throw DiskStore.failure("open", raw) }
+    guard file >= 0 else { throw FileBackend.failure("open", raw) }
     defer { close(file) }
-    guard ftruncate(file, off_t(manifest.sizeBytes)) == 0 else { throw DiskStore.failure("size", raw) }
+    guard ftruncate(file, off_t(manifest.sizeBytes)) == 0 else { throw FileBackend.failure("size", raw) }
     for piece in manifest.pieces {
       let bytes = try HostFiles.read(piecePath(piece.hash, chain: chain))
       guard Digest.hex(bytes) == piece.hash else {
@@ -81,7 +81,7 @@ struct BackupStore: Sendable {
           pwrite(file, $0.baseAddress.map { $0 + done }, bytes.count - done, off_t(piece.offset + done))
         }
         if count < 0, errno == EINTR { continue }
-        guard count > 0 else { throw DiskStore.failure("write", raw) }
+        guard count > 0 else { throw FileBackend.failure("write", raw) }
         done += count
       }
     }
@@ -111,7 +111,7 @@ struct BackupStore: Sendable {
       while done < count {
         let got = pread(file, buffer.baseAddress.map { $0 + done }, count - done, off_t(offset + done))
         if got < 0, errno == EINTR { continue }
-        guard got > 0 else { throw DiskStore.failure("read", path) }
+        guard got > 0 else { throw FileBackend.failure("read", path) }
         done += got
       }
       length = done

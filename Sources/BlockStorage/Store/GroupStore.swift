@@ -21,6 +21,20 @@ enum GroupStore {
     }
     return row
   }
+  /// Upstream's name of the type of those groups that the API of consistency groups makes and shows.
+  static let consistencyTypeName = "default_cgsnapshot_type"
+  static func consistencyType(tx: any Transaction) throws -> String {
+    try tx.first("SELECT id FROM bs_group_type WHERE name = \(consistencyTypeName)")?.id ?? ""
+  }
+  static func makeConsistencyType(now: Timestamp, tx: any Transaction) throws {
+    guard try consistencyType(tx: tx).isEmpty else { return }
+    try Table.groupType.insert(
+      [
+        "id": UUIDText.make(), "name": consistencyTypeName,
+        "description": "Default group type for migrating cgsnapshot",
+        "is_public": true, "group_specs": "{\"consistent_group_snapshot_enabled\":\"<is> True\"}", "created_at": now,
+      ], tx: tx)
+  }
   static func volumes(_ id: String, tx: any Transaction) throws -> [Volume] {
     try Table.volume.all("group_id = \(id)", tx: tx).map { Volume(row: $0) }
   }

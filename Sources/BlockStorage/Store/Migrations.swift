@@ -2,7 +2,7 @@ import Store
 
 extension BlockStorageService {
   /// The tables of Block Storage.
-  public static let migrations: [Migration] = [volumeTables, catalogueTables, protectionTables]
+  public static let migrations: [Migration] = [volumeTables, catalogueTables, protectionTables, chains]
 
   private static let volumeTables = Migration(
     "block-storage-001",
@@ -80,6 +80,19 @@ extension BlockStorageService {
         disabled BIGINT NOT NULL DEFAULT 0, reason VARCHAR(255), frozen BIGINT NOT NULL DEFAULT 0,
         created_at BIGINT NOT NULL, updated_at BIGINT, UNIQUE (service_binary, host))
       """,
+    ])
+
+  private static let chains = Migration(
+    "block-storage-004",
+    [
+      // Layers below it, at most: merging those makes it less.
+      "ALTER TABLE bs_layer ADD COLUMN depth BIGINT NOT NULL DEFAULT 0",
+      // Whether its data are overwritten before it is removed.
+      "ALTER TABLE bs_layer ADD COLUMN wiped BIGINT NOT NULL DEFAULT 0",
+      // `backend/file` of the disk that a volume is moving to.
+      "ALTER TABLE bs_volume ADD COLUMN moving_to VARCHAR(320)",
+      "CREATE INDEX bs_layer_parent ON bs_layer (parent)",
+      "CREATE INDEX bs_snapshot_file ON bs_snapshot (file)",
     ])
 
   private static let protectionTables = Migration(

@@ -30,7 +30,7 @@ extension BlockStorageService {
     } else {
       try Layers.insert(
         layer, backend: volume.backend, format: volume.format, parent: nil, volume: volume.id, size: volume.size,
-        now: now, tx: tx)
+        isWiped: try TypeStore.isWiped(volume.typeID, tx: tx), now: now, tx: tx)
     }
     try Table.snapshot.insert(
       [

@@ -44,4 +44,8 @@ enum TypeStore {
     }
     return try tx.first("SELECT * FROM bs_type WHERE name = \(standardName)")
   }
+  /// Whether data of volumes of this type are overwritten when they are deleted (extra spec `volume_clear`).
+  static func isWiped(_ id: String?, tx: any Transaction) throws -> Bool {
+    try id.flatMap { try Table.type.find($0, tx: tx) }?.texts("extra_specs")["volume_clear"] == "zero"
+  }
 }

@@ -48,12 +48,10 @@ extension BlockStorageService {
 
   private func removeVolume(_ context: StepContext) async throws -> StepResult {
     guard let volume = try await volume(of: context) else { return .done }
-    let specs = try await database.read { tx in
-      try volume.typeID.flatMap { try Table.type.find($0, tx: tx) }?.texts("extra_specs") ?? [:]
-    }
+    let isWiped = try await database.read { try TypeStore.isWiped(volume.typeID, tx: $0) }
     if !volume.backend.isEmpty {
       try await locks.with(volume.id) { [self] in
-        try await store(volume.backend).remove(volume.file, isWiped: specs["volume_clear"] == "zero")
+        try await store(volume.backend).remove(volume.file, isWiped: isWiped)
       }
     }
     if let key = volume.keyID { try keys.remove(key) }
@@ -70,10 +68,12 @@ extension BlockStorageService {
     guard let volume = try await volume(of: context), let size = context.input["size"]?.int else { return .done }
     try await locks.with(volume.id) { [self] in
       let user = try await database.read { try VolumeStore.user(of: volume.id, tx: $0) }
-      if let server = user?.optionalText("server_id"), let users {
+      if let user, user.int("connected") == 1, let server = user.optionalText("server_id"), let users {
         try await users.volumeGrew(volume.id, serverID: server, sizeBytes: size << 30)
       } else {
-        try await store(volume.backend).resize(try disk(volume), sizeBytes: size << 30)
+        let disk = try disk(volume)
+        try await store(volume.backend).resize(
+          volume.file, format: disk.format, sizeBytes: size << 30, keyPath: disk.keyPath)
       }
     }
     let now = clock.now()
@@ -117,12 +117,13 @@ extension BlockStorageService {
     let snapshot = try await database.read { try Table.snapshot.find(id, tx: $0) }
     guard let volume = try await volume(of: context), let snapshot, snapshot.status == "creating" else { return .done }
     let layer = snapshot.text("file")
-    let isFrozen = try await capture(volume, as: layer)
-    let format = try await DiskStore.info(try store(volume.backend).path(layer)).format
+    let captured = try await capture(volume, as: layer)
     let now = clock.now()
     return StepResult { [self] tx in
-      if !isFrozen { try Layers.detach(layer, from: volume.id, tx: tx) }
-      try Table.layer.set(layer, ["format": format], tx: tx)
+      if case .copied(let format) = captured {
+        try Layers.detach(layer, from: volume.id, tx: tx)
+        try Table.layer.set(layer, ["format": format], tx: tx)
+      }
       try Table.snapshot.set(id, ["status": "available", "progress": "100%", "updated_at": now], tx: tx)
       try settleGroupSnapshot(of: id, tx: tx)
     }

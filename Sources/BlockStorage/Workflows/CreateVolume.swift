@@ -12,12 +12,14 @@ extension BlockStorageService {
       steps: [
         Step("base", deadline: .seconds(7200), run: { [self] in try await makeBase($0) }),
         Step(
-          "file", deadline: .seconds(10_800), run: { [self] in try await makeFile($0) },
+          "file", deadline: .seconds(10_800),
+          run: { [self] context in try await withKeys(of: context) { try await makeFile(context) } },
           undo: { [self] context in
             guard let volume = try await volume(of: context), !volume.backend.isEmpty else { return .done }
             try? await store(volume.backend).remove(volume.file)
             return .done
           }),
+        tidyStep(),
       ],
       onFailed: { [self] tx, job, fault in
         let id = job.input["volume"]?.string ?? ""
@@ -42,8 +44,8 @@ extension BlockStorageService {
     try await store(volume.backend).adopt(source, as: layer)
     return StepResult(["layer": .string(layer), "format": .string(image.diskFormat)]) { tx in
       try Layers.insert(
-        layer, backend: volume.backend, format: image.diskFormat, parent: nil, volume: nil, size: volume.size, now: now,
-        tx: tx)
+        layer, backend: volume.backend, format: image.diskFormat, parent: nil, volume: nil, size: volume.size,
+        isWiped: false, now: now, tx: tx)
       try Table.volume.set(volume.id, ["parent": layer], tx: tx)
     }
   }
@@ -95,16 +97,16 @@ extension BlockStorageService {
   }
 
   private func cloneFile(
-    _ volume: Volume, of sourceID: String, _ store: DiskStore, _ keyPath: String?
+    _ volume: Volume, of sourceID: String, _ store: any VolumeBackend, _ keyPath: String?
   ) async throws -> Bool {
     guard let source = try await database.read({ try VolumeStore.find(sourceID, tx: $0) }) else {
       throw Volume.notFound(sourceID)
     }
     let layer = "layer-" + volume.id
     if volume.parent == layer, volume.isLayered {
-      let isFrozen = try await capture(source, as: layer)
+      let captured = try await capture(source, as: layer)
       try await store.makeOverlay(volume.file, above: layer, baseFormat: "qcow2", sizeBytes: volume.sizeBytes)
-      return !isFrozen
+      return captured != .frozen
     }
     try await locks.with(sourceID) { [self] in
       let isUsed = try await database.read { try VolumeStore.user(of: sourceID, tx: $0) } != nil
@@ -116,7 +118,7 @@ extension BlockStorageService {
   }
 
   private func fillFromSnapshot(
-    _ volume: Volume, _ snapshotID: String, _ store: DiskStore, _ keyPath: String?
+    _ volume: Volume, _ snapshotID: String, _ store: any VolumeBackend, _ keyPath: String?
   ) async throws {
     let found = try await database.read { [self] tx -> (Row, Disk)? in
       guard let snapshot = try Table.snapshot.find(snapshotID, tx: tx) else { return nil }

@@ -4,19 +4,11 @@ import Kit
 import Store
 import Workflow
 
-/// Moving volumes between backends and types, to and from images, and in and out of the cloud's care.
+/// Moving volumes to and from images, and in and out of the cloud's care.
 extension BlockStorageService {
   var moveWorkflows: [WorkflowDefinition] {
     [
-      definition("volume-migrate") { [self] in
-        try await move($0)
-      } finish: { [self] in
-        try await removeMoved($0)
-      } failed: { [self] tx, job, _ in
-        let id = job.input["volume"]?.string ?? ""
-        try Table.volume.set(id, ["migration_status": job.input["type"] == nil ? "error" : nil], tx: tx)
-        try VolumeStore.free(id, now: clock.now(), tx: tx)
-      },
+      migrateWorkflow,
       definition("volume-upload") { [self] in
         try await upload($0)
       } failed: { [self] tx, job, _ in
@@ -43,54 +35,6 @@ extension BlockStorageService {
     ]
   }
 
-  /// Copies the volume to another backend, or to another type's encryption, and removes it where it was.
-  private func move(_ context: StepContext) async throws -> StepResult {
-    guard let volume = try await volume(of: context), let target = context.input["backend"]?.string else {
-      return .done
-    }
-    let (type, now) = (context.input["type"]?.string, clock.now())
-    let keyID = context.input["key"]?.string
-    let isSame = target == volume.backend && keyID == volume.keyID
-    let format = try store(target).backend.format
-    if !isSame {
-      guard try await database.read({ try VolumeStore.user(of: volume.id, tx: $0) }) == nil else {
-        throw Volume.invalid("Volume \(volume.id) is attached: it cannot be moved to another backend now.")
-      }
-      if let keyID { try keys.make(keyID) }
-      // Within one backend the new file gets its name at the end, so that the old one stays until then.
-      let file = target == volume.backend ? "moved-" + volume.id : volume.file
-      try await locks.with(volume.id) { [self] in
-        try await store(target).copy(
-          try disk(volume), to: file, format: format, keyPath: keyID.map(keys.path), sizeBytes: volume.sizeBytes)
-      }
-    }
-    let (settings, file) = (settings, target == volume.backend && !isSame ? "moved-" + volume.id : volume.file)
-    let isOldLeft = !isSame && (target != volume.backend || file != volume.file)
-    return StepResult(isOldLeft ? ["file": .string(volume.file), "backend": .string(volume.backend)] : .null) { tx in
-      if !isSame {
-        try Table.volume.set(
-          volume.id,
-          [
-            "backend": target, "host": settings.hostName(target), "format": format, "parent": nil as String?,
-            "file": file, "encrypted": keyID != nil, "key_id": keyID,
-          ], tx: tx)
-      }
-      if let type {
-        let specs = try Table.type.find(type, tx: tx)?.texts("extra_specs") ?? [:]
-        try Table.volume.set(volume.id, ["type_id": type, "multiattach": specs["multiattach"] == "<is> True"], tx: tx)
-      } else {
-        try Table.volume.set(volume.id, ["migration_status": "success"], tx: tx)
-      }
-      try VolumeStore.free(volume.id, now: now, tx: tx)
-    }
-  }
-
-  private func removeMoved(_ context: StepContext) async throws {
-    let old = context.output("volume-migrate")
-    guard let file = old["file"]?.string, let backend = old["backend"]?.string else { return }
-    try await store(backend).remove(file)
-  }
-
   /// The volume's disk becomes the data of an image.
   private func upload(_ context: StepContext) async throws -> StepResult {
     guard let volume = try await volume(of: context), let image = context.input["image"]?.string else { return .done }
@@ -102,19 +46,10 @@ extension BlockStorageService {
       return found == nil || found?.status == "active"
     }
     if !isThere {
-      let user = try await database.read { try VolumeStore.user(of: volume.id, tx: $0) }
-      try await store.remove(file)
-      if user == nil {
-        try await store.copy(try disk(volume), to: file, format: Self.qemuFormat(format))
-      } else {
-        let copy = "copy-" + volume.id
-        try await store.remove(copy)
-        _ = try await capture(volume, as: copy)
-        let found = try await DiskStore.info(store.path(copy)).format
-        try await store.copy(Disk(path: store.path(copy), format: found), to: file, format: Self.qemuFormat(format))
-        try await store.remove(copy)
+      try await withCopy(of: volume) { source in
+        try await store.copy(source, to: file, format: Self.qemuFormat(format))
       }
-      try await images.importFile(store.path(file), into: image)
+      try await images.importFile(store.disk(file, format: format).path, into: image)
     }
     try await store.remove(file)
     let now = clock.now()
@@ -148,17 +83,14 @@ extension BlockStorageService {
   private func manage(_ context: StepContext) async throws -> StepResult {
     guard let volume = try await volume(of: context), let source = context.input["file"]?.string else { return .done }
     let store = try store(volume.backend)
-    if !HostFiles.exists(store.path(volume.file)) { try await store.rename(source, to: volume.file) }
-    let info = try await DiskStore.info(store.path(volume.file))
-    guard info.format == "qcow2" || info.format == "raw" else {
-      throw Fault.badRequest("The file is of format \(info.format): a volume must be qcow2 or raw.")
-    }
+    if !store.exists(volume.file) { try await store.rename(source, to: volume.file) }
+    let info = try await store.info(volume.file, format: volume.format)
     let (size, now) = (max(1, (info.sizeBytes + (1 << 30) - 1) >> 30), clock.now())
     if info.sizeBytes < size << 30 {
-      try await store.resize(Disk(path: store.path(volume.file), format: info.format), sizeBytes: size << 30)
+      try await store.resize(volume.file, format: volume.format, sizeBytes: size << 30, keyPath: nil)
     }
     return StepResult { tx in
-      try Table.volume.set(volume.id, ["size": size, "format": info.format, "file": volume.file], tx: tx)
+      try Table.volume.set(volume.id, ["size": size, "file": volume.file], tx: tx)
       try VolumeStore.free(volume.id, now: now, tx: tx)
     }
   }
@@ -169,7 +101,7 @@ extension BlockStorageService {
     let store = try store(volume.backend)
     try await locks.with(volume.id) { [self] in
       let target = Self.unmanagedName("volume-" + volume.id)
-      guard !HostFiles.exists(store.path(target)) else { return }
+      guard !store.exists(target) else { return }
       if volume.parent == nil {
         try await store.rename(volume.file, to: target)
       } else {

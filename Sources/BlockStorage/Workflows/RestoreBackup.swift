@@ -61,10 +61,15 @@ extension BlockStorageService {
     let raw = "\(settings.backupFolder)/\(id).tmp"
     try HostFiles.makeFolder(settings.backupFolder, mode: 0o700)
     try HostFiles.remove(raw)
-    if let snapshotDisk {
-      try await DiskStore.convert(snapshotDisk, to: Disk(path: raw, format: "raw"))
-    } else {
-      try await copyRaw(volume, to: raw)
+    do {
+      if let snapshotDisk {
+        try await QemuImage.convert(snapshotDisk, to: Disk(path: raw, format: "raw"))
+      } else {
+        try await withCopy(of: volume) { try await QemuImage.convert($0, to: Disk(path: raw, format: "raw")) }
+      }
+    } catch {
+      try? HostFiles.remove(raw)
+      throw QemuImage.explained(error, backend: volume.backend)
     }
     let count = try await locks.with("chain/" + chain) { [self] in
       try await HostThread.run { [backups] in try backups.save(raw, as: id, chain: chain) }
@@ -76,19 +81,6 @@ extension BlockStorageService {
         id, ["status": "available", "object_count": max(count, 1), "updated_at": now], tx: tx)
       try freeAfterBackup(input, tx: tx)
     }
-  }
-
-  /// The volume's present content as a raw file.
-  private func copyRaw(_ volume: Volume, to raw: String) async throws {
-    let store = try store(volume.backend)
-    let user = try await database.read { try VolumeStore.user(of: volume.id, tx: $0) }
-    guard user != nil else { return try await DiskStore.convert(try disk(volume), to: Disk(path: raw, format: "raw")) }
-    let copy = "copy-" + volume.id
-    try await store.remove(copy)
-    _ = try await capture(volume, as: copy)
-    let format = try await DiskStore.info(store.path(copy)).format
-    try await DiskStore.convert(Disk(path: store.path(copy), format: format), to: Disk(path: raw, format: "raw"))
-    try await store.remove(copy)
   }
 
   private func freeAfterBackup(_ input: JSONValue, tx: any Transaction) throws {

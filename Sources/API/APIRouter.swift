@@ -9,9 +9,13 @@ public struct APIRouter: Sendable {
   private let tree: RouteTree
   private let verifier: any TokenVerifying
   private let log: Log
+  private let overrides: (any PolicyDeciding)?
 
-  public init(_ api: ServiceAPI, verifier: any TokenVerifying, log: Log) {
-    (self.api, self.verifier, self.log) = (api, verifier, log)
+  /// `overrides`: rules that take the place of the routes' policies.
+  public init(
+    _ api: ServiceAPI, verifier: any TokenVerifying, log: Log, overrides: (any PolicyDeciding)? = nil
+  ) {
+    (self.api, self.verifier, self.log, self.overrides) = (api, verifier, log, overrides)
     tree = RouteTree(api.routes)
   }
 
@@ -101,7 +105,8 @@ public struct APIRouter: Sendable {
       throw Fault.unauthorized()
     }
     do {
-      let identity = try await verifier.verify(token)
+      var identity = try await verifier.verify(token)
+      identity.overrides = overrides
       // An application credential with access rules is good for nothing else.
       if let rules = identity.accessRules,
         !rules.contains(where: { $0.allows(service: api.name, method: http.method, path: http.path) })
@@ -156,10 +161,17 @@ public struct APIRouter: Sendable {
     return route
   }
 
+  private func isAllowed(_ identity: AuthContext, _ policy: Policy, _ parameters: [String: String]) -> Bool {
+    guard let overrides else { return policy.rule.allows(identity, parameters: parameters) }
+    if policy.isLate, overrides.replaces(policy.name) { return true }
+    return overrides.decide(policy.name, identity, target: parameters)
+      ?? policy.rule.allows(identity, parameters: parameters)
+  }
+
   private func allow(_ identity: AuthContext?, _ route: Route, _ parameters: [String: String]) throws {
     guard route.policy.rule.needsToken else { return }
     guard let identity else { throw Fault.unauthorized() }
-    guard route.policy.rule.allows(identity, parameters: parameters) else {
+    guard isAllowed(identity, route.policy, parameters) else {
       throw Fault.forbidden(api.errors.policyMessage(route.policy.name))
     }
   }

@@ -5,7 +5,15 @@ public struct Policy: Sendable {
   /// Upstream's name, such as `os_compute_api:servers:create`. It stands in 403 messages and in listings.
   public let name: String
   public let rule: Rule
-  public init(_ name: String, _ rule: Rule) { (self.name, self.rule) = (name, rule) }
+  /// The whole default in oslo.policy's language, for explanations and for rules that refer to it.
+  public let expression: PolicyExpression
+  /// Whether the handler asks again once it knows what the call is about: then the edge decides only what `rule` can.
+  public let isLate: Bool
+
+  public init(_ name: String, _ rule: Rule, expression: PolicyExpression? = nil, isLate: Bool = false) {
+    (self.name, self.rule, self.isLate) = (name, rule, isLate)
+    self.expression = expression ?? rule.expression
+  }
 
   /// No token needed: discovery and login.
   public static let open = Policy("open", .anyone)

@@ -32,11 +32,15 @@ public struct CloudServer: Sendable {
     let log = logs.logger("martlet")
     let services = try CloudServices(configuration: configuration, state: state, logs: logs)
     do {
+      let overrides = try services.policyOverrides()
       try await start(services)
-      let sockets = try await listen(services)
+      let sockets = try await listen(services, overrides)
       let elapsed = ContinuousClock.now - processStart
       log.info("every API answers after \(elapsed.milliseconds) ms")
-      try await serve(services, sockets, startup: Double(elapsed.milliseconds) / 1000, log: log)
+      let control = ControlServer(
+        services: services, overrides: overrides, startedAt: SystemClock().now(),
+        startup: Double(elapsed.milliseconds) / 1000)
+      try await serve(services, sockets, control, log: log)
     } catch {
       log.critical("\(Fault(error).message)")
       try? services.database.close()
@@ -80,7 +84,7 @@ public struct CloudServer: Sendable {
   }
 
   /// The sockets of every API and of the dashboard: on the host and, at the same addresses, in the cloud's namespace.
-  private func listen(_ services: CloudServices) async throws -> [Listener] {
+  private func listen(_ services: CloudServices, _ overrides: PolicyOverrides) async throws -> [Listener] {
     let address = configuration.text("api.address")
     let isKernel = configuration.text("network.driver") == "kernel"
     let namespace = NetworkNamespace(configuration.text("cloud.name"))
@@ -93,7 +97,8 @@ public struct CloudServer: Sendable {
     }
     var routers: [String: APIRouter] = [:]
     for api in services.apis {
-      let router = APIRouter(api, verifier: services.identity, log: services.logs.logger(api.name))
+      let router = APIRouter(
+        api, verifier: services.identity, log: services.logs.logger(api.name), overrides: overrides)
       routers[api.name] = router
       guard let place = ServicePort.all.first(where: { $0.service == api.name }) else { continue }
       try add(place) { await router.respond($0) }
@@ -112,9 +117,10 @@ public struct CloudServer: Sendable {
       settings: settings)
   }
 
-  private func serve(_ services: CloudServices, _ listeners: [Listener], startup: Double, log: Log) async throws {
+  private func serve(
+    _ services: CloudServices, _ listeners: [Listener], _ control: ControlServer, log: Log
+  ) async throws {
     let http = HTTPServer(log: log)
-    let control = ControlServer(services: services, startedAt: SystemClock().now(), startup: startup)
     let socket = try HostSocket.listenUnix(state.control)
     try ProcessHandle(pid: getpid())?.save(state.pid)
     defer {

@@ -46,7 +46,8 @@ public struct CloudServices: Sendable {
     hypervisor = Self.hypervisor(configuration, state, logs)
     identity = IdentityService(
       database: database, clock: clock, log: logs.logger("identity"), keyDirectory: state.keys,
-      tokenLifetime: .seconds(configuration.int("identity.token_lifetime")))
+      tokenLifetime: .seconds(configuration.int("identity.token_lifetime")),
+      settings: IdentitySettings(configuration))
     image = ImageService(
       database: database, clock: clock, log: logs.logger("image"), directory: state.images, engine: engine)
     let inUse = ImagesInUse(guests: state.guests)

@@ -7,6 +7,7 @@ import Logs
 /// the state folder can open, so there is no token.
 struct ControlServer: Sendable {
   let services: CloudServices
+  let overrides: PolicyOverrides
   let startedAt: Timestamp
   /// Seconds from the start of the process until every API answered.
   let startup: Double
@@ -19,6 +20,12 @@ struct ControlServer: Sendable {
         return .json(.array(try await CloudCheck(services: services).run().map(\.json)))
       case ("GET", "/log"): return .json(levels())
       case ("PUT", "/log"): return .json(try await setLevel(call))
+      case ("POST", "/keys/rotate"):
+        let numbers = try await services.identity.rotateKeys()
+        return .json(.object(JSONObject(numbers.map { ($0.purpose, .int($0.number)) })))
+      case ("POST", "/policy"):
+        let body = try JSONParser.parse(try await call.body.collect(limit: 65_536))
+        return .json(try PolicyExplanation.answer(body, services.identity, overrides))
       default: return .json(["error": "no such control call"], status: 404)
       }
     } catch {

@@ -17,6 +17,8 @@ public struct StateFolder: Sendable, Equatable {
   public var pid: String { path + "/martlet.pid" }
   public var control: String { path + "/control.sock" }
   public var keys: String { path + "/keys" }
+  /// Rules that take the place of policies' defaults; may be absent.
+  public var policy: String { path + "/policy.yaml" }
   public var adminPassword: String { path + "/admin-password" }
   public var logs: String { path + "/log" }
   /// What the process itself prints while it starts and when it dies.

@@ -48,6 +48,35 @@ public struct ConfigurationKey: Sendable {
       "full: a commit survives a power cut. normal: it survives the end of the process, and is faster."),
     ConfigurationKey("identity.token_lifetime", .integer(60...604_800), "3600", "Seconds that a token is good for."),
     ConfigurationKey(
+      "identity.lockout_failure_attempts", .integer(0...1_000_000), "0",
+      "Wrong passwords in a row that lock an account; 0: none does."),
+    ConfigurationKey(
+      "identity.lockout_duration", .integer(0...31_536_000), "1800",
+      "Seconds that an account stays locked after the last of them; 0: until it gets a new password."),
+    ConfigurationKey(
+      "identity.password_expires_days", .integer(0...36_500), "0", "Days that a password is good for; 0: for ever."),
+    ConfigurationKey(
+      "identity.unique_last_password_count", .integer(0...24), "0",
+      "Last passwords, the present one included, that must not be used again; 0: all may."),
+    ConfigurationKey(
+      "identity.minimum_password_age", .integer(0...36_500), "0",
+      "Days that a password which its user chose must be kept."),
+    ConfigurationKey(
+      "identity.password_regex", .text, "", "Regular expression that passwords must match from their beginning."),
+    ConfigurationKey(
+      "identity.password_regex_description", .text, "", "What that expression asks for, as users are told."),
+    ConfigurationKey(
+      "identity.change_password_upon_first_use", .boolean, "false",
+      "Whether a password that an administrator has set must be changed at its first use."),
+    ConfigurationKey(
+      "identity.limit_model", .choice(["flat", "strict_two_level"]), "flat",
+      "How unified limits of projects and domains relate. strict_two_level: a domain's limit bounds those of its projects."
+    ),
+    ConfigurationKey(
+      "policy.file", .text, "",
+      "File with rules in oslo.policy's syntax that take the place of policies' defaults; empty: policy.yaml in the state folder."
+    ),
+    ConfigurationKey(
       "hypervisor.driver", .choice(["qemu", "fake"]), "qemu",
       "qemu: real guests. fake: guests that only exist in the books, for tests of clients and of scale."),
     ConfigurationKey(

@@ -90,6 +90,14 @@ public final class IdentityService: TokenVerifying, ProjectDirectory, Sendable {
     sealers.withLock { $0 = loaded }
   }
 
+  /// The number of the key that seals, by purpose.
+  var keyNumbers: [(purpose: String, number: Int)] {
+    let all = sealers.withLock { $0 }
+    return [
+      ("token", Int(all.tokens.newest)), ("receipt", Int(all.receipts.newest)), ("credential", Int(all.secrets.newest)),
+    ]
+  }
+
   var secrets: Sealer { sealers.withLock { $0.secrets } }
   private var receipts: Sealer { sealers.withLock { $0.receipts } }
   private var tokens: Sealer { sealers.withLock { $0.tokens } }

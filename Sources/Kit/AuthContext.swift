@@ -1,5 +1,5 @@
 /// Who is asking: what a verified token says. Policy and queries are decided by it.
-public struct AuthContext: Sendable, Equatable {
+public struct AuthContext: Sendable {
   /// An id with the name that goes with it.
   public struct Named: Sendable, Equatable {
     public let id: String
@@ -22,6 +22,8 @@ public struct AuthContext: Sendable, Equatable {
   public var expiresAt: Timestamp
   /// What a token of an application credential may call; nil: everything that its roles allow.
   public var accessRules: [AccessRule]?
+  /// Rules that take the place of the policies' defaults.
+  public var overrides: (any PolicyDeciding)?
 
   public init(
     user: Named, userDomain: Named, project: Named? = nil, projectDomain: Named? = nil, domain: Named? = nil,
@@ -38,6 +40,25 @@ public struct AuthContext: Sendable, Equatable {
   public var isService: Bool { has("service") }
   /// The project's id, or an empty text that no project has.
   public var projectID: String { project?.id ?? "" }
+}
+
+extension AuthContext: Equatable {
+  /// Two contexts are equal when they say the same of who asks.
+  public static func == (left: AuthContext, right: AuthContext) -> Bool {
+    (left.user, left.userDomain, left.project, left.projectDomain, left.domain) == (
+      right.user, right.userDomain, right.project, right.projectDomain, right.domain
+    ) && left.isSystemScoped == right.isSystemScoped && left.roles == right.roles && left.tokenID == right.tokenID
+      && left.expiresAt == right.expiresAt && left.accessRules == right.accessRules
+  }
+}
+
+/// Rules that take the place of policies' defaults (oslo.policy's `policy.yaml`).
+public protocol PolicyDeciding: AnyObject, Sendable {
+  /// Whether the policy of this name lets the caller in; nil where its default is in force. `target`: what the call is
+  /// about, by oslo.policy's keys.
+  func decide(_ name: String, _ auth: AuthContext, target: [String: String]) -> Bool?
+  /// Whether there is a rule of this name.
+  func replaces(_ name: String) -> Bool
 }
 
 /// A call that an application credential may make (API reference, Application credentials). `path` may hold `*` for one

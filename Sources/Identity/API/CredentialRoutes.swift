@@ -84,8 +84,8 @@ extension IdentityService {
       Route("GET", all, list.route) { [self] in try await listEC2($0, list) },
       Route("POST", all, create.route, body: .json) { [self] in try await createEC2($0, create) },
       // Asked after looking for the credential.
-      Route("GET", one, Policy(show.name, .authenticated)) { [self] in try await showEC2($0, show) },
-      Route("DELETE", one, Policy(remove.name, .authenticated)) { [self] in try await deleteEC2($0, remove) },
+      Route("GET", one, show.late) { [self] in try await showEC2($0, show) },
+      Route("DELETE", one, remove.late) { [self] in try await deleteEC2($0, remove) },
     ]
   }
 

@@ -18,9 +18,8 @@ struct EntityRoutes: Sendable {
       -> Route?
     {
       entity.policies[verb].map { policy in
-        // Asked after looking for the entity.
-        let late = Policy(policy.name, .authenticated)
-        return Route(method, pattern, entity.tellsMissing.contains(verb) ? late : policy.route, body: body, run)
+        // Some are asked after looking for the entity.
+        Route(method, pattern, entity.tellsMissing.contains(verb) ? policy.late : policy.route, body: body, run)
       }
     }
     return [

@@ -96,8 +96,25 @@ extension IdentityService {
     case .domain(let id): look("domain", id, books.domain(id)?.id)
     case .system: break
     }
+    target.attributes = attributes(grant)
     try policy.check(try call.auth, missing == nil ? target : nil)
     if let missing { throw missing }
+  }
+
+  /// By upstream's keys, for rules that replace the defaults.
+  private func attributes(_ grant: Assignment) -> [String: String] {
+    var values: [String: String] = [:]
+    switch grant.actor {
+    case .user(let id): values["target.user.domain_id"] = books.users[id]?.domainID
+    case .group(let id): values["target.group.domain_id"] = books.groupDomains[id]?.id
+    }
+    switch grant.place {
+    case .project(let id): values["target.project.domain_id"] = books.projects[id]?.domainID
+    case .domain(let id): values["target.domain.id"] = id
+    case .system: break
+    }
+    values["target.role.domain_id"] = books.roles[grant.roleID]?.domainID
+    return values
   }
 
   /// A domain's own role can be given only inside that domain.

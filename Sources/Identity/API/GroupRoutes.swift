@@ -54,7 +54,10 @@ extension IdentityService {
     let (group, user) = (call.parameter("group_id"), call.parameter("user_id"))
     let (knownGroup, knownUser) = (books.groupDomains[group], books.users[user])
     let target = knownGroup.flatMap { group in
-      knownUser.map { PolicyTarget(domainIDs: [group.id, $0.domainID]) }
+      knownUser.map {
+        PolicyTarget(
+          domainIDs: [group.id, $0.domainID], attributes: ["target.user.domain_id": $0.domainID])
+      }
     }
     try policy.check(try call.auth, target)
     guard knownGroup != nil else { throw Fault.notFound("Could not find group: \(group.prefix(64)).") }

@@ -5,36 +5,64 @@ import Kit
 /// Seals bytes with AES-256-GCM under keys kept in files that only the owner may read. The newest key seals, all of them
 /// open, so that a key is rotated by adding a file with a higher number.
 struct Sealer: Sendable {
-  /// Layout: version, number of the key, nonce (12 bytes), ciphertext, tag (16 bytes).
-  private static let version: UInt8 = 1
-  private static let headerBytes = 2
+  /// Layout: version, number of the key, nonce (12 bytes), ciphertext, tag (16 bytes). The number has one byte in
+  /// version 1, two in version 2.
+  private static func header(_ number: UInt16) -> [UInt8] {
+    number < 256 ? [1, UInt8(number)] : [2, UInt8(number >> 8), UInt8(number & 255)]
+  }
   private static let nonceBytes = 12
   private static let tagBytes = 16
 
   private let purpose: [UInt8]
-  private let keys: [UInt8: SymmetricKey]
-  private let newest: UInt8
+  private let keys: [UInt16: SymmetricKey]
+  let newest: UInt16
 
   /// Reads `<purpose>-<number>.key` of the folder; makes the folder and the first key when there is none.
   static func load(directory: String, purpose: String) throws -> Sealer {
     try FileManager.default.createDirectory(
       atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    var keys: [UInt8: SymmetricKey] = [:]
-    for name in try FileManager.default.contentsOfDirectory(atPath: directory) {
-      guard name.hasPrefix(purpose + "-"), name.hasSuffix(".key"),
-        let number = UInt8(name.dropFirst(purpose.count + 1).dropLast(4))
-      else { continue }
-      let data = try Data(contentsOf: URL(fileURLWithPath: "\(directory)/\(name)"))
-      guard data.count == 32 else {
-        throw Fault.internal("\(directory)/\(name) holds \(data.count) bytes instead of a key of 32.")
-      }
+    var keys: [UInt16: SymmetricKey] = [:]
+    for number in try numbers(directory, purpose) {
+      let file = path(directory, purpose, number)
+      let data = try Data(contentsOf: URL(fileURLWithPath: file))
+      guard data.count == 32 else { throw Fault.internal("\(file) holds \(data.count) bytes instead of a key of 32.") }
       keys[number] = SymmetricKey(data: data)
     }
-    if keys.isEmpty { keys[1] = try make("\(directory)/\(purpose)-1.key") }
+    if keys.isEmpty { keys[1] = try make(path(directory, purpose, 1)) }
     return Sealer(purpose: purpose, keys: keys)
   }
 
-  init(purpose: String, keys: [UInt8: SymmetricKey]) {
+  private static func path(_ directory: String, _ purpose: String, _ number: UInt16) -> String {
+    "\(directory)/\(purpose)-\(number).key"
+  }
+
+  /// The numbers of the keys that there are, in order.
+  private static func numbers(_ directory: String, _ purpose: String) throws -> [UInt16] {
+    try FileManager.default.contentsOfDirectory(atPath: directory).compactMap { name in
+      guard name.hasPrefix(purpose + "-"), name.hasSuffix(".key") else { return nil }
+      return UInt16(name.dropFirst(purpose.count + 1).dropLast(4))
+    }.sorted()
+  }
+
+  /// Makes the next key.
+  static func addKey(directory: String, purpose: String) throws {
+    let last = try numbers(directory, purpose).last ?? 0
+    guard last < .max else { throw Fault.internal("\(directory) has no number left for another \(purpose) key.") }
+    _ = try make(path(directory, purpose, last + 1))
+  }
+
+  /// Removes the keys that were followed by another before `time` (nil: all but the newest).
+  static func prune(directory: String, purpose: String, supersededBefore time: Timestamp?) throws {
+    let all = try numbers(directory, purpose)
+    for (number, next) in zip(all, all.dropFirst()) {
+      let made = try FileManager.default.attributesOfItem(atPath: path(directory, purpose, next))[.modificationDate]
+      guard let since = (made as? Date)?.timeIntervalSince1970 else { continue }
+      if let time, since >= Double(time.seconds) { continue }
+      try FileManager.default.removeItem(atPath: path(directory, purpose, number))
+    }
+  }
+
+  init(purpose: String, keys: [UInt16: SymmetricKey]) {
     (self.purpose, self.keys) = (Array(purpose.utf8), keys)
     newest = keys.keys.max() ?? 0
   }
@@ -55,7 +83,7 @@ struct Sealer: Sendable {
 
   func seal(_ bytes: [UInt8]) throws -> [UInt8] {
     guard let key = keys[newest] else { throw Fault.internal("there is no key to seal with") }
-    let header = [Self.version, newest]
+    let header = Self.header(newest)
     let box = try AES.GCM.seal(bytes, using: key, authenticating: context(header))
     guard let combined = box.combined else { throw Fault.internal("the sealed box has an unusual nonce") }
     return header + Array(combined)
@@ -63,9 +91,13 @@ struct Sealer: Sendable {
 
   /// What was sealed; nil for anything that was not, or that has been changed.
   func open(_ sealed: [UInt8]) -> [UInt8]? {
-    guard sealed.count >= Self.headerBytes + Self.nonceBytes + Self.tagBytes, sealed[0] == Self.version,
-      let key = keys[sealed[1]], let box = try? AES.GCM.SealedBox(combined: sealed.dropFirst(Self.headerBytes)),
-      let opened = try? AES.GCM.open(box, using: key, authenticating: context(Array(sealed.prefix(Self.headerBytes))))
+    let length = sealed.first == 2 ? 3 : 2
+    guard sealed.count >= length + Self.nonceBytes + Self.tagBytes else { return nil }
+    let number = length == 3 ? UInt16(sealed[1]) << 8 | UInt16(sealed[2]) : UInt16(sealed[1])
+    let header = Array(sealed.prefix(length))
+    guard header == Self.header(number), let key = keys[number],
+      let box = try? AES.GCM.SealedBox(combined: sealed.dropFirst(length)),
+      let opened = try? AES.GCM.open(box, using: key, authenticating: context(header))
     else { return nil }
     return Array(opened)
   }

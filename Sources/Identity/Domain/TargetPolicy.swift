@@ -9,6 +9,38 @@ struct PolicyTarget: Sendable {
   var userIDs: [String] = []
   var projectID: String?
   var roleName: String?
+  /// Values by upstream's own keys, where those below say too little.
+  var attributes: [String: String] = [:]
+
+  /// Kinds of what a policy of Identity may be about.
+  private static let kinds = [
+    "user", "group", "project", "domain", "role", "credential", "trust", "limit", "token", "endpoint",
+    "application_credential",
+  ]
+
+  /// The target by oslo.policy's keys, for the rules of `policy.yaml`.
+  func values(_ auth: AuthContext) -> [String: String] {
+    var values: [String: String] = [:]
+    if let domain = domainIDs.first ?? nil {
+      (values["target.domain_id"], values["target.domain.id"], values["domain_id"]) = (domain, domain, domain)
+      for kind in Self.kinds where kind != "domain" { values["target.\(kind).domain_id"] = domain }
+    }
+    if let user = userIDs.first {
+      for key in ["user_id", "target.user.id", "target.trust.trustor_user_id"] { values[key] = user }
+      for kind in Self.kinds where kind != "user" { values["target.\(kind).user_id"] = user }
+      values["target.trust.trustee_user_id"] = userIDs.last
+      // The caller may be any of them.
+      if userIDs.contains(auth.user.id) { values["target.token.user_id"] = auth.user.id }
+    }
+    if let projectID {
+      for key in ["project_id", "target.project.id", "target.project_id", "target.limit.project_id"] {
+        values[key] = projectID
+      }
+    }
+    if let roleName { values["target.role.name"] = roleName }
+    values.merge(attributes) { $1 }
+    return values
+  }
 }
 
 /// A policy of Identity: upstream's name and default. It allows by role whatever the target, or because of the target.
@@ -27,6 +59,24 @@ struct TargetPolicy: Sendable {
     case managedRole
     /// A manager of the target's domains, for a role that managers may give.
     case managedGrant
+
+    /// In oslo.policy's language.
+    var expression: PolicyExpression {
+      func with(_ role: String?, _ rest: PolicyExpression) -> PolicyExpression {
+        role.map { .all([.role($0), rest]) } ?? rest
+      }
+      let managed = PolicyExpression.any(
+        ["manager", "member", "reader"].map { .match(kind: "'\($0)'", "%(target.role.name)s") })
+      let domain = PolicyExpression.match(kind: "domain_id", "%(target.domain_id)s")
+      return switch self {
+      case .owner(let role): with(role, .match(kind: "user_id", "%(target.user.id)s"))
+      case .domain(let role): with(role, domain)
+      case .projectInDomain: .match(kind: "token.project.domain.id", "%(target.domain.id)s")
+      case .project: .match(kind: "project_id", "%(target.project.id)s")
+      case .managedRole: .all([.role("manager"), managed])
+      case .managedGrant: .all([.role("manager"), domain, managed])
+      }
+    }
   }
   private static let managedRoles: Set<String> = ["manager", "member", "reader"]
 
@@ -52,10 +102,24 @@ struct TargetPolicy: Sendable {
   }
 
   /// The part that the edge can decide.
-  var route: Policy { Policy(name, exceptions.isEmpty ? .all([scopes.rule, always]) : scopes.rule) }
+  var route: Policy {
+    Policy(
+      name, exceptions.isEmpty ? .all([scopes.rule, always]) : scopes.rule, expression: expression,
+      isLate: !exceptions.isEmpty)
+  }
+  /// Everything by the handler, after it has looked whether what the call is about exists.
+  var late: Policy { Policy(name, .authenticated, expression: expression, isLate: true) }
+
+  private var expression: PolicyExpression {
+    let all = [always.expression].filter { $0 != .never } + exceptions.map(\.expression)
+    let whole: PolicyExpression = all.count == 1 ? all[0] : .any(all)
+    if case .authenticated = scopes.rule { return whole }
+    return .all([scopes.rule.expression, whole])
+  }
 
   func allows(_ auth: AuthContext, _ target: PolicyTarget?) -> Bool {
     guard scopes.rule.allows(auth) else { return false }
+    if let decision = auth.overrides?.decide(name, auth, target: target?.values(auth) ?? [:]) { return decision }
     if always.allows(auth) { return true }
     guard let target else { return false }
     func has(_ role: String?) -> Bool { role.map { auth.has($0) } ?? true }

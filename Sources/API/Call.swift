@@ -80,6 +80,8 @@ public struct Call: Sendable {
   public let body: JSONValue
   public let microversion: Microversion
   public let requestID: String
+  /// `http://host:port` as the client addressed this service, for links.
+  public let baseURL: String
 
   public init(
     http: HTTPCall, route: Route, parameters: [String: String], identity: AuthContext?, body: JSONValue,
@@ -87,6 +89,8 @@ public struct Call: Sendable {
   ) {
     (self.http, self.route, self.parameters, self.identity) = (http, route, parameters, identity)
     (self.body, self.microversion, self.requestID) = (body, microversion, requestID)
+    let scheme = http.headers["X-Forwarded-Proto"] == "https" ? "https" : "http"
+    baseURL = "\(scheme)://\(http.headers["Host"] ?? "localhost")"
   }
 
   /// Who asks. Throws 401 on a route without a token.
@@ -101,11 +105,6 @@ public struct Call: Sendable {
   public func parameter(_ name: String) -> String { parameters[name] ?? "" }
   /// Whether the request's microversion is at least `major.minor`.
   public func since(_ major: Int, _ minor: Int) -> Bool { microversion >= Microversion(major, minor) }
-  /// `http://host:port` as the client addressed this service, for links.
-  public var baseURL: String {
-    let scheme = http.headers["X-Forwarded-Proto"] == "https" ? "https" : "http"
-    return "\(scheme)://\(http.headers["Host"] ?? "localhost")"
-  }
 }
 
 /// A response.

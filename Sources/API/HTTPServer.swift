@@ -50,6 +50,8 @@ public struct HTTPServer: Sendable {
       try await writer.writeInformationalHead(HTTPResponse(status: .continue))
     }
     let reply = await respond(call(request, channel))
+    // Taking a long list's JSON apart takes longer than sending it: the client need not wait for that.
+    defer { withExtendedLifetime(reply) {} }
     let (head, body) = response(reply, isHead: request.method == .head)
     try await writer.write(response: head, body: body)
   }

@@ -1,27 +1,39 @@
 /// Writes JSON (RFC 8259) straight to UTF-8 bytes.
-public struct JSONWriter {
-  public private(set) var bytes: [UInt8] = []
+///
+/// A list of a thousand servers is two megabytes in a hundred thousand pieces: they go into memory of its own without a
+/// check of uniqueness and bounds for each, as an array would make.
+public struct JSONWriter: ~Copyable {
+  private var start: UnsafeMutablePointer<UInt8>
+  private var count = 0
+  private var capacity: Int
 
-  public init(capacity: Int = 512) { bytes.reserveCapacity(capacity) }
+  public init(capacity: Int = 512) {
+    self.capacity = max(capacity, 64)
+    start = .allocate(capacity: self.capacity)
+  }
+  deinit { start.deallocate() }
+
+  public var bytes: [UInt8] { Array(UnsafeBufferPointer(start: start, count: count)) }
+  public var text: String { String(decoding: UnsafeBufferPointer(start: start, count: count), as: UTF8.self) }
 
   public mutating func write(_ value: JSONValue) {
     switch value {
     case .null: raw("null")
     case .bool(let value): raw(value ? "true" : "false")
     case .int(let value): write(value)
-    case .double(let value): bytes.append(contentsOf: (value.isFinite ? value.description : "null").utf8)
+    case .double(let value): raw(value.isFinite ? value.description : "null")
     case .string(let value): write(value)
     case .array(let values):
-      bytes.append(UInt8(ascii: "["))
+      raw("[")
       var isFirst = true
       for value in values {
         if !isFirst { raw(", ") }
         isFirst = false
         write(value)
       }
-      bytes.append(UInt8(ascii: "]"))
+      raw("]")
     case .object(let object):
-      bytes.append(UInt8(ascii: "{"))
+      raw("{")
       var isFirst = true
       for member in object.members {
         if !isFirst { raw(", ") }
@@ -30,50 +42,82 @@ public struct JSONWriter {
         raw(": ")
         write(member.value)
       }
-      bytes.append(UInt8(ascii: "}"))
+      raw("}")
     }
+  }
+
+  /// Makes room for `more` bytes.
+  private mutating func reserve(_ more: Int) {
+    guard count + more > capacity else { return }
+    let larger = max(capacity * 2, count + more)
+    let new = UnsafeMutablePointer<UInt8>.allocate(capacity: larger)
+    new.update(from: start, count: count)
+    start.deallocate()
+    (start, capacity) = (new, larger)
+  }
+
+  private mutating func append(_ source: UnsafePointer<UInt8>, _ length: Int) {
+    (start + count).update(from: source, count: length)
+    count += length
   }
 
   private mutating func raw(_ text: StaticString) {
-    bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    reserve(text.utf8CodeUnitCount)
+    append(text.utf8Start, text.utf8CodeUnitCount)
+  }
+
+  private mutating func raw(_ text: String) {
+    var text = text
+    text.withUTF8 { buffer in
+      reserve(buffer.count)
+      if let first = buffer.baseAddress { append(first, buffer.count) }
+    }
   }
 
   private mutating func write(_ value: Int) {
-    if value >= 0 && value < 10 {
-      bytes.append(UInt8(48 + value))
-    } else {
-      bytes.append(contentsOf: String(value).utf8)
-    }
+    guard value >= 0, value < 10 else { return raw(value.description) }
+    reserve(1)
+    start[count] = UInt8(48 + value)
+    count += 1
   }
 
   private mutating func write(_ text: String) {
-    bytes.append(UInt8(ascii: "\""))
     var text = text
     text.withUTF8 { buffer in
-      var start = 0
-      for (index, byte) in buffer.enumerated() where byte < 0x20 || byte == 0x22 || byte == 0x5C {
-        bytes.append(contentsOf: buffer[start..<index])
-        escape(byte)
-        start = index + 1
+      // Each byte takes six at most, written as \u00XX.
+      reserve(buffer.count * 6 + 2)
+      start[count] = UInt8(ascii: "\"")
+      var at = count + 1
+      for byte in buffer {
+        if byte >= 0x20 && byte != 0x22 && byte != 0x5C {
+          start[at] = byte
+          at += 1
+        } else {
+          at = escape(byte, at)
+        }
       }
-      bytes.append(contentsOf: buffer[start...])
+      start[at] = UInt8(ascii: "\"")
+      count = at + 1
     }
-    bytes.append(UInt8(ascii: "\""))
   }
 
-  private mutating func escape(_ byte: UInt8) {
+  /// Writes the escape of `byte` at `position`; returns the position after it.
+  private func escape(_ byte: UInt8, _ position: Int) -> Int {
+    start[position] = UInt8(ascii: "\\")
+    let short: UInt8
     switch byte {
-    case 0x22: raw("\\\"")
-    case 0x5C: raw("\\\\")
-    case 0x0A: raw("\\n")
-    case 0x0D: raw("\\r")
-    case 0x09: raw("\\t")
+    case 0x22, 0x5C: short = byte
+    case 0x0A: short = UInt8(ascii: "n")
+    case 0x0D: short = UInt8(ascii: "r")
+    case 0x09: short = UInt8(ascii: "t")
     default:
       let digits: StaticString = "0123456789abcdef"
-      raw("\\u00")
-      bytes.append(digits.utf8Start[Int(byte >> 4)])
-      bytes.append(digits.utf8Start[Int(byte & 15)])
+      let code: [UInt8] = [0x75, 0x30, 0x30, digits.utf8Start[Int(byte >> 4)], digits.utf8Start[Int(byte & 15)]]
+      for (index, byte) in code.enumerated() { start[position + 1 + index] = byte }
+      return position + 6
     }
+    start[position + 1] = short
+    return position + 2
   }
 }
 
@@ -85,5 +129,9 @@ extension JSONValue {
     return writer.bytes
   }
   /// This value as JSON text.
-  public var text: String { String(decoding: bytes, as: UTF8.self) }
+  public var text: String {
+    var writer = JSONWriter()
+    writer.write(self)
+    return writer.text
+  }
 }

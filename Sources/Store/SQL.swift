@@ -64,9 +64,19 @@ public struct SQL: Sendable, ExpressibleByStringInterpolation {
     public mutating func appendInterpolation(raw name: String) { text += name }
     /// A list of parameters for `IN`: `"id IN \(list: ids)"`. An empty list matches nothing.
     public mutating func appendInterpolation(list values: some Collection<some SQLConvertible>) {
-      text += values.isEmpty ? "(NULL)" : "(" + Array(repeating: "?", count: values.count).joined(separator: ", ") + ")"
+      text += SQL.placeholders(values.count)
       parameters += values.map(\.sqlValue)
     }
+    /// The same for ids, of which a list of a page has a thousand.
+    public mutating func appendInterpolation(list values: [String]) {
+      text += SQL.placeholders(values.count)
+      parameters.reserveCapacity(parameters.count + values.count)
+      for value in values { parameters.append(.text(value)) }
+    }
+  }
+
+  private static func placeholders(_ count: Int) -> String {
+    count == 0 ? "(NULL)" : "(" + String(repeating: "?, ", count: count - 1) + "?)"
   }
 
   public static func + (left: SQL, right: SQL) -> SQL { "\(left)\(right)" }
@@ -103,11 +113,41 @@ public struct SQL: Sendable, ExpressibleByStringInterpolation {
 public struct Row: Sendable {
   /// Column names and their positions, shared by the rows of a result.
   final class Columns: Sendable {
-    private let positions: [String: Int]
+    private let names: [String]
+    /// Open addressing by a hash of our own: a Dictionary's, made for hostile keys, costs more than reading the value.
+    private let buckets: [Int16]
+
     init(_ names: [String]) {
-      positions = Dictionary(zip(names, names.indices)) { _, last in last }
+      self.names = names
+      var size = 8
+      while size < names.count * 3 { size *= 2 }
+      var buckets = [Int16](repeating: -1, count: size)
+      // Of equal names the last one counts.
+      for (position, name) in names.enumerated() {
+        var at = Self.hash(name) & (size - 1)
+        while buckets[at] >= 0, names[Int(buckets[at])] != name { at = (at + 1) & (size - 1) }
+        buckets[at] = Int16(position)
+      }
+      self.buckets = buckets
     }
-    func position(_ name: String) -> Int? { positions[name] }
+
+    var count: Int { names.count }
+
+    func position(_ name: String) -> Int? {
+      var at = Self.hash(name) & (buckets.count - 1)
+      while buckets[at] >= 0 {
+        if names[Int(buckets[at])] == name { return Int(buckets[at]) }
+        at = (at + 1) & (buckets.count - 1)
+      }
+      return nil
+    }
+
+    /// FNV-1a, 64 bits.
+    private static func hash(_ name: String) -> Int {
+      var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+      for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+      return Int(truncatingIfNeeded: hash ^ (hash >> 32))
+    }
   }
   let columns: Columns
   let values: [SQLValue]

@@ -1,6 +1,5 @@
 import Foundation
 import GRDB
-import GRDBSQLite
 import Kit
 import Synchronization
 
@@ -83,15 +82,14 @@ private final class SQLiteTransaction: Transaction {
 
   func query(_ sql: SQL) throws -> [Row] {
     statements += 1
-    let statement = try connection.cachedStatement(sql: sql.text)
-    let cursor = try GRDB.Row.fetchCursor(statement, arguments: StatementArguments(sql.parameters.map(\.grdb)))
-    let columns = Row.Columns(statement.columnNames)
-    let positions = CInt(0)..<CInt(statement.columnCount)
+    let statement = try SQLiteStatement(sql, connection)
+    var columns: Row.Columns?
     var rows: [Row] = []
-    // The cursor steps and reports errors; values come straight from SQLite, because GRDB's own cost as much as the rest
-    // of a long list.
-    while try cursor.next() != nil {
-      rows.append(Row(columns: columns, values: positions.map { SQLValue(statement.sqliteStatement, $0) }))
+    try statement.run {
+      // Names are asked for once it runs: SQLite prepares it anew then when the schema has changed.
+      let named = columns ?? Row.Columns(statement.columnNames)
+      columns = named
+      rows.append(Row(columns: named, values: statement.values(named.count)))
     }
     return rows
   }
@@ -99,8 +97,7 @@ private final class SQLiteTransaction: Transaction {
   func execute(_ sql: SQL) throws -> Int {
     statements += 1
     do {
-      let statement = try connection.cachedStatement(sql: sql.text)
-      try statement.execute(arguments: StatementArguments(sql.parameters.map(\.grdb)))
+      try SQLiteStatement(sql, connection).run {}
       return connection.changesCount
     } catch let error as DatabaseError
       where error.extendedResultCode == .SQLITE_CONSTRAINT_UNIQUE
@@ -111,32 +108,4 @@ private final class SQLiteTransaction: Transaction {
   }
 
   func afterCommit(_ action: @escaping @Sendable () -> Void) { actions.append(action) }
-}
-
-extension SQLValue {
-  /// The value of a column of the statement's current row (sqlite.org/c3ref/column_blob.html).
-  fileprivate init(_ statement: SQLiteStatement, _ column: CInt) {
-    switch sqlite3_column_type(statement, column) {
-    case SQLITE_INTEGER: self = .int(Int(sqlite3_column_int64(statement, column)))
-    case SQLITE_FLOAT: self = .double(sqlite3_column_double(statement, column))
-    case SQLITE_TEXT:
-      let start = sqlite3_column_text(statement, column)
-      let bytes = UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column)))
-      self = .text(String(decoding: bytes, as: UTF8.self))
-    case SQLITE_BLOB:
-      let start = sqlite3_column_blob(statement, column)
-      let bytes = UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column)))
-      self = .blob(Array(bytes))
-    default: self = .null
-    }
-  }
-  fileprivate var grdb: (any DatabaseValueConvertible)? {
-    switch self {
-    case .null: nil
-    case .int(let value): value
-    case .double(let value): value
-    case .text(let value): value
-    case .blob(let value): Data(value)
-    }
-  }
 }

@@ -141,6 +141,25 @@ struct BlockWorld {
   }
   func status(_ id: String) async throws -> String { try await volume(id)["status"]?.string ?? "gone" }
 
+  /// A type whose volumes are encrypted; returns its name.
+  func encryptedType() async throws -> String {
+    let type = try await send(
+      "POST", "/types", ["volume_type": ["name": "luks", "extra_specs": ["volume_backend_name": "files"]]], as: "admin")
+    try await send(
+      "POST", "/types/\(type["volume_type.id"]?.string ?? "")/encryption",
+      ["encryption": ["provider": "luks", "control_location": "front-end", "key_size": 256]], as: "admin")
+    return "luks"
+  }
+  /// A type whose volumes are on a backend; returns its name.
+  @discardableResult
+  func type(on backend: String) async throws -> String {
+    try await send(
+      "POST", "/types",
+      ["volume_type": ["name": .string(backend), "extra_specs": ["volume_backend_name": .string(backend)]]],
+      as: "admin")
+    return backend
+  }
+
   /// Writes a byte pattern into a volume as a guest would.
   func write(_ id: String, _ pattern: Int, at offset: Int = 0) async throws {
     try await io(id, "write -P \(pattern) \(offset) 64k")

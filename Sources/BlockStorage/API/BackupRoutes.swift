@@ -241,6 +241,7 @@ extension BlockStorageService {
         volumeID = target
       } else {
         volumeID = try volumeForBackup(row, name, call, auth, tx: tx)
+        try Table.backup.set(row.id, ["status": "restoring", "updated_at": now], tx: tx)
       }
       return [
         "restore": [

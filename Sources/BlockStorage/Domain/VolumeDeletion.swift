@@ -38,11 +38,22 @@ extension BlockStorageService {
     let now = clock.now()
     let clones = try Table.volume.count("source_volid = \(volume.id) AND status = 'creating'", tx: tx)
     guard clones == 0 else { throw Volume.invalid("Volume \(volume.id) is being cloned: try again when it is done.") }
+    // One that found no backend has no file: it is gone at once.
+    if volume.backend.isEmpty, volume.status != "creating" { return try removeRows(of: volume, tx: tx) }
     try tx.execute("UPDATE bs_snapshot SET status = 'deleting', updated_at = \(now) WHERE volume_id = \(volume.id)")
     try Table.volume.set(volume.id, ["status": "deleting", "updated_at": now], tx: tx)
     try engine.enqueue(
       NewJob(
         kind: "volume-delete", subject: "volume/\(volume.id)", input: ["volume": .string(volume.id)],
         requestID: requestID, userID: volume.row.text("user_id"), projectID: volume.projectID), tx: tx)
+  }
+
+  /// Removes a volume and what belongs to it from the books.
+  func removeRows(of volume: Volume, tx: any Transaction) throws {
+    try tx.execute("DELETE FROM bs_snapshot WHERE volume_id = \(volume.id)")
+    try tx.execute("DELETE FROM bs_transfer WHERE volume_id = \(volume.id) AND accepted = 0")
+    try tx.execute("DELETE FROM bs_attachment WHERE volume_id = \(volume.id)")
+    try Table.volume.remove(volume.id, tx: tx)
+    if let group = volume.groupID { try GroupStore.removeIfEmpty(group, tx: tx) }
   }
 }

@@ -55,13 +55,7 @@ extension BlockStorageService {
       }
     }
     if let key = volume.keyID { try keys.remove(key) }
-    return StepResult { tx in
-      try tx.execute("DELETE FROM bs_snapshot WHERE volume_id = \(volume.id)")
-      try tx.execute("DELETE FROM bs_transfer WHERE volume_id = \(volume.id) AND accepted = 0")
-      try tx.execute("DELETE FROM bs_attachment WHERE volume_id = \(volume.id)")
-      try Table.volume.remove(volume.id, tx: tx)
-      if let group = volume.groupID { try GroupStore.removeIfEmpty(group, tx: tx) }
-    }
+    return StepResult { [self] in try removeRows(of: volume, tx: $0) }
   }
 
   private func extend(_ context: StepContext) async throws -> StepResult {

@@ -24,6 +24,7 @@ extension BlockStorageService {
       onFailed: { [self] tx, job, fault in
         let id = job.input["volume"]?.string ?? ""
         try Table.volume.set(id, ["status": "error", "updated_at": clock.now()], tx: tx)
+        try settleRestored(id, tx: tx)
         try settleGroup(of: id, tx: tx)
         try tell(job, noun: "volume", fault, tx: tx)
       })
@@ -60,8 +61,17 @@ extension BlockStorageService {
       }
       try Table.volume.set(volume.id, ["file": volume.file], tx: tx)
       try VolumeStore.free(volume.id, now: now, tx: tx)
+      try settleRestored(volume.id, tx: tx)
       try settleGroup(of: volume.id, tx: tx)
     }
+  }
+
+  /// The backup that a volume was made from is free again.
+  private func settleRestored(_ volumeID: String, tx: any Transaction) throws {
+    guard let backup = try Table.volume.find(volumeID, tx: tx)?.optionalText("source_backup_id") else { return }
+    try tx.execute(
+      "UPDATE bs_backup SET status = 'available', updated_at = \(clock.now()) WHERE id = \(backup) AND status = 'restoring'"
+    )
   }
 
   /// Writes the file; true when the source was copied although a layer was planned.

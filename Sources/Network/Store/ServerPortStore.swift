@@ -8,13 +8,25 @@ extension NetworkService {
     let rows = try Batches.query(ids) { batch in
       try tx.query(
         """
-        SELECT id, device_id, network_id, mac_address, status, is_made_by_compute, device_tag
-        FROM network_port WHERE device_id IN \(list: batch) ORDER BY created_at, ordinal, id
+        SELECT p.id, p.device_id, p.network_id, p.mac_address, p.status, p.is_made_by_compute, p.device_tag,
+          a.subnet_id, a.address
+        FROM network_port p LEFT JOIN network_allocation a ON a.port_id = p.id WHERE p.device_id IN \(list: batch)
+        ORDER BY p.created_at, p.ordinal, p.id, a.ordinal, a.address
         """)
     }
     guard !rows.isEmpty else { return [:] }
     let parts = try ServerPortParts(rows, tx: tx)
-    return Dictionary(grouping: rows) { $0.text("device_id") }.mapValues { $0.map(parts.port) }
+    var ports: [String: [ServerPort]] = [:]
+    var index = 0
+    while index < rows.count {
+      // A port has a row for each of its addresses.
+      let id = rows[index].text("id")
+      let end = rows[index...].firstIndex { $0.text("id") != id } ?? rows.count
+      let port = parts.port(rows[index..<end])
+      ports[port.serverID, default: []].append(port)
+      index = end
+    }
+    return ports
   }
 }
 
@@ -22,12 +34,11 @@ extension NetworkService {
 private struct ServerPortParts {
   private let networks: [String: Row]
   private let subnets: [String: [SubnetWiring]]
-  private let addresses: [String: [Allocations.FixedIP]]
   private let floating: [String: [Row]]
   private let groups: [String: [String]]
 
   init(_ ports: [Row], tx: any Transaction) throws {
-    let ids = ports.map { $0.text("id") }
+    let ids = Array(Set(ports.map { $0.text("id") }))
     let networkIDs = Array(Set(ports.map { $0.text("network_id") }))
     networks = Dictionary(
       try Batches.query(networkIDs) { try tx.query("SELECT id, name, mtu FROM network WHERE id IN \(list: $0)") }
@@ -38,7 +49,6 @@ private struct ServerPortParts {
         try tx.query("SELECT * FROM network_subnet WHERE network_id IN \(list: $0) ORDER BY created_at, id")
       }
     ) { $0.text("network_id") }.mapValues { $0.map(Wiring.subnet) }
-    addresses = try Allocations.addresses(of: ids, tx: tx)
     floating = Dictionary(
       grouping: try Batches.query(ids) {
         try tx.query(
@@ -58,13 +68,17 @@ private struct ServerPortParts {
     groups = Dictionary(grouping: named) { $0.text("port_id") }.mapValues { $0.map { $0.text("name") } }
   }
 
-  func port(_ row: Row) -> ServerPort {
+  /// A port from its rows, of which there is one for each of its addresses and at least one.
+  func port(_ rows: ArraySlice<Row>) -> ServerPort {
+    let row = rows[rows.startIndex]
     let (id, networkID) = (row.text("id"), row.text("network_id"))
     let network = networks[networkID]
-    let fixed = (addresses[id] ?? []).map { address in
-      ServerPort.Fixed(
-        address: address.address, version: address.address.contains(":") ? 6 : 4, subnetID: address.subnetID,
-        floatingIPs: (floating[id] ?? []).filter { $0.text("fixed_ip_address") == address.address }
+    let floating = floating[id] ?? []
+    let fixed = rows.compactMap { row -> ServerPort.Fixed? in
+      guard let address = row.optionalText("address") else { return nil }
+      return ServerPort.Fixed(
+        address: address, version: address.contains(":") ? 6 : 4, subnetID: row.text("subnet_id"),
+        floatingIPs: floating.filter { $0.text("fixed_ip_address") == address }
           .map { $0.text("floating_ip_address") })
     }
     return ServerPort(

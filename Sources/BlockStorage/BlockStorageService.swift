@@ -113,8 +113,12 @@ public final class BlockStorageService: Sendable {
     try keys.closeAll()
     let (used, attached) = try await database.read { tx in
       let used = try tx.query(
-        "SELECT key_id FROM bs_volume WHERE key_id IS NOT NULL UNION SELECT key_id FROM bs_snapshot WHERE key_id IS NOT NULL"
-      )
+        """
+        SELECT key_id FROM bs_volume WHERE key_id IS NOT NULL
+        UNION SELECT moving_key FROM bs_volume WHERE moving_key IS NOT NULL
+        UNION SELECT key_id FROM bs_snapshot WHERE key_id IS NOT NULL
+        UNION SELECT key_id FROM bs_backup WHERE key_id IS NOT NULL
+        """)
       let attached = try tx.query(
         """
         SELECT DISTINCT v.key_id AS key_id FROM bs_attachment a JOIN bs_volume v ON v.id = a.volume_id

@@ -22,8 +22,9 @@ final class TestUsers: VolumeUsers, Sendable {
     grown.withLock { $0[volumeID] = sizeBytes }
   }
   func copyVolume(_ volumeID: String, serverID: String, to path: String) async throws {
-    let source = "\(world.folder)/files/volume-\(volumeID)"
-    try await QemuImage.convert(Disk(path: source, format: "qcow2"), to: Disk(path: path, format: "qcow2"))
+    let volume = try await world.database.read { try VolumeStore.find(volumeID, tx: $0) }
+    guard let volume else { throw Fault.notFound(volumeID) }
+    try await QemuImage.convert(try world.service.disk(volume), to: Disk(path: path, format: "qcow2"))
   }
   func swapVolume(_ volumeID: String, serverID: String, to target: VolumeConnection) async throws {
     if failure.withLock({ $0 }) { throw Fault.conflict("The guest does not move.") }

@@ -29,6 +29,7 @@ final class TestImages: ImageSource, Sendable {
     }
     return id
   }
+  func statuses() -> [String] { state.withLock { $0.images.values.map(\.status) } }
   func path(of id: String) -> String? { state.withLock { $0.files[id] } }
   func image(_ id: String, visibleTo auth: AuthContext, tx: any Transaction) throws -> ImageSummary? {
     state.withLock { $0.images[id] }
@@ -160,6 +161,33 @@ struct BlockWorld {
     return backend
   }
 
+  /// Raises quotas of the main project.
+  func allow(volumes: Int = 100, snapshots: Int = 100) async throws {
+    try await send(
+      "PUT", "/os-quota-sets/\(TestVerifier.mainProject)",
+      [
+        "quota_set": [
+          "volumes": .int(volumes), "snapshots": .int(snapshots), "gigabytes": -1, "backups": 100,
+          "backup_gigabytes": -1, "groups": 100,
+        ]
+      ], as: "admin")
+  }
+  /// What the volume reads as, by the SHA-256 of each piece that is not zero.
+  func checksum(_ id: String) async throws -> String {
+    let volume = try await database.read { try VolumeStore.find(id, tx: $0) }
+    guard let volume else { throw Fault.notFound(id) }
+    if let key = volume.keyID { try service.keys.hold(key) }
+    defer { if let key = volume.keyID { service.keys.release(key) } }
+    let raw = "\(folder)/sum-\(id)"
+    try await QemuImage.convert(try service.disk(volume), to: Disk(path: raw, format: "raw"))
+    defer { try? HostFiles.remove(raw) }
+    let sums = BackupStore(folder: "\(folder)/sums")
+    _ = try sums.save(raw, as: id, chain: id)
+    defer { try? HostFiles.remove("\(folder)/sums") }
+    let manifest = try HostFiles.load(BackupStore.Manifest.self, sums.manifestPath(id, chain: id))
+    return (manifest?.pieces ?? []).map { "\($0.offset) \($0.hash)" }.joined(separator: "\n")
+  }
+
   /// Writes a byte pattern into a volume as a guest would.
   func write(_ id: String, _ pattern: Int, at offset: Int = 0) async throws {
     try await io(id, "write -P \(pattern) \(offset) 64k")
@@ -188,6 +216,56 @@ struct BlockWorld {
       ((try? HostFiles.list("\(folder)/\(backend)")) ?? []).map { "\(backend)/\($0)" }
     }.sorted()
   }
+  /// Deletes everything that projects have, and returns what is left over although nothing should be: files, rows, keys,
+  /// jobs and quota.
+  func removeAll() async throws -> [String] {
+    let service = service
+    for row in try await database.read({ try Table.attachment.all("1 = 1", tx: $0) }) {
+      try await database.write { try service.release(attachmentID: row.id, tx: $0) }
+    }
+    for (path, key) in [("/group_snapshots", "group_snapshots"), ("/snapshots", "snapshots")] {
+      for item in try await send("GET", path)[key]?.array ?? [] {
+        try await send("DELETE", "\(path)/\(item["id"]?.string ?? "")")
+      }
+    }
+    for _ in 0..<100 {
+      // Incremental backups go before those that they are made from.
+      let backups = try await send("GET", "/backups?sort=created_at:desc")["backups"]?.array ?? []
+      if backups.isEmpty { break }
+      for backup in backups { try await send("DELETE", "/backups/\(backup["id"]?.string ?? "")") }
+    }
+    for group in try await send("GET", "/groups")["groups"]?.array ?? [] {
+      try await send("POST", "/groups/\(group["id"]?.string ?? "")/action", ["delete": ["delete-volumes": true]])
+    }
+    for volume in try await send("GET", "/volumes")["volumes"]?.array ?? [] {
+      try await send("DELETE", "/volumes/\(volume["id"]?.string ?? "")?cascade=true")
+    }
+    for backend in service.settings.backends { await service.sweep(backend) }
+    return try await leftovers()
+  }
+
+  private func leftovers() async throws -> [String] {
+    var left = files().filter { !$0.contains("/unmanaged-") }
+    left += ((try? HostFiles.list(folder + "/backups")) ?? []).map { "backups/\($0)" }
+    left += try service.keys.list().map { "keys/\($0)" }
+    left += ((try? HostFiles.list(folder + "/keys/open")) ?? []).map { "keys/open/\($0)" }
+    let tables = ["bs_volume", "bs_snapshot", "bs_layer", "bs_attachment", "bs_backup", "bs_grp", "bs_group_snapshot"]
+    left += try await database.read { tx in
+      var left: [String] = []
+      for table in tables {
+        left += try tx.query("SELECT * FROM \(raw: table)").map {
+          "\(table) \($0.id) \($0.optionalText("status") ?? "")"
+        }
+      }
+      left += try tx.query("SELECT kind, subject FROM job WHERE is_live = 1").map {
+        "job \($0.text("kind")) \($0.text("subject"))"
+      }
+      let used = try Quota.usage(TestVerifier.mainProject, tx: tx).filter { $0.value != 0 }
+      return left + used.map { "quota \($0.key) \($0.value)" }
+    }
+    return left
+  }
+
   /// A raw image file that begins with a pattern.
   func image(_ pattern: UInt8 = 7, bytes: Int = 64 << 10, format: String = "raw") throws -> String {
     let path = "\(folder)/image-\(pattern)"

@@ -66,8 +66,8 @@ struct Placing: Sendable {
     for (name, wanted) in specs.sorted(by: { $0.key < $1.key }) {
       let parts = name.split(separator: ":", maxSplits: 1).map(String.init)
       guard parts.count == 1 || parts[0] == "capabilities", let key = parts.last, key != "multiattach" else { continue }
-      // How a volume reaches a guest is the cloud's own business: a protocol that a type names narrows nothing.
-      if key == "storage_protocol" { continue }
+      // How a volume reaches a guest and how it is cleared is no matter of where it is.
+      if key == "storage_protocol" || key == "volume_clear" { continue }
       if key == "replication_enabled" {
         if wanted.hasSuffix("True") { return "it does not replicate" }
         continue

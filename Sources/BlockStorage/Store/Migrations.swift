@@ -89,8 +89,9 @@ extension BlockStorageService {
       "ALTER TABLE bs_layer ADD COLUMN depth BIGINT NOT NULL DEFAULT 0",
       // Whether its data are overwritten before it is removed.
       "ALTER TABLE bs_layer ADD COLUMN wiped BIGINT NOT NULL DEFAULT 0",
-      // `backend/file` of the disk that a volume is moving to.
+      // `backend/file` of the disk that a volume is moving to, and its key.
       "ALTER TABLE bs_volume ADD COLUMN moving_to VARCHAR(320)",
+      "ALTER TABLE bs_volume ADD COLUMN moving_key VARCHAR(36)",
       "CREATE INDEX bs_layer_parent ON bs_layer (parent)",
       "CREATE INDEX bs_snapshot_file ON bs_snapshot (file)",
     ])

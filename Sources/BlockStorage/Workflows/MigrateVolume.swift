@@ -71,7 +71,8 @@ extension BlockStorageService {
       "file": .string(target.file), "backend": .string(target.store.name), "format": .string(format),
       "copied": .bool(isCopied),
     ]) { tx in
-      try Table.volume.set(volume.id, ["moving_to": "\(target.store.name)/\(target.file)"], tx: tx)
+      try Table.volume.set(
+        volume.id, ["moving_to": "\(target.store.name)/\(target.file)", "moving_key": keyID], tx: tx)
     }
   }
 
@@ -102,6 +103,7 @@ extension BlockStorageService {
         [
           "backend": backend, "host": settings.hostName(backend), "format": format, "parent": nil as String?,
           "file": file, "encrypted": keyID != nil, "key_id": keyID, "moving_to": nil as String?,
+          "moving_key": nil as String?,
         ], tx: tx)
       if let old = volume.keyID, old != keyID { tx.afterCommit { [keys] in try? keys.remove(old) } }
       try settleMoved(volume, type: type, now: now, tx: tx)

@@ -33,6 +33,8 @@ let base: [Target] = [
   library(
     "Store",
     ["Kit", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift")]),
+  .systemLibrary(name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
+  library("MariaDB", ["Kit", "Store", "CMariaDB"]),
   library("Workflow", ["Kit", "Logs", "Store"]),
   library("Contracts", ["Kit", "Store"]),
   library(
@@ -48,7 +50,10 @@ let base: [Target] = [
   library("Demo", ["Kit", "Logs", "Host", "GuestImage"] + http),
   library(
     "TestKit",
-    ["Kit", "Logs", "Store", "Workflow", "Contracts", "API", "Host", .product(name: "Yams", package: "Yams")]),
+    [
+      "Kit", "Logs", "Store", "MariaDB", "Workflow", "Contracts", "API", "Host",
+      .product(name: "Yams", package: "Yams"),
+    ]),
 ]
 
 let service: [Target.Dependency] = ["Kit", "Config", "Logs", "Store", "Workflow", "Contracts", "API"]
@@ -85,11 +90,12 @@ let command: [Target] = [
 ]
 
 let testTargets: [Target] = [
-  tests("Kit"), tests("Config"), tests("Logs"), tests("Store"), tests("Workflow"), tests("API"),
+  tests("Kit"), tests("Config"), tests("Logs"), tests("Store"), tests("MariaDB", ["Host"]), tests("Workflow"),
+  tests("API"),
   tests("Host"), tests("GuestImage"), tests("Demo"), tests("Identity"), tests("Image"), tests("Placement"),
   tests("Network"),
   tests("Compute"), tests("BlockStorage"), tests("Dashboard"),
-  tests("ComputeNode"), tests("NetworkNode"), tests("Cloud"),
+  tests("ComputeNode", ["GuestImage"]), tests("NetworkNode"), tests("Cloud"),
 ]
 
 /// With MARTLET_ONLY=Network,Image only these targets, what they need and their tests are built: a faster round while

@@ -34,11 +34,7 @@ extension FakeHypervisor {
   public func swap(_ volumeID: String, for new: GuestVolume, of id: String) async throws {
     try VolumeFile.validate(new)
     try VolumeFile(new).checkExists()
-    let spec = try existing(id).spec
-    guard let old = spec.volumes.first(where: { $0.volumeID == volumeID }) else {
-      if spec.volumes.contains(where: { $0.volumeID == new.volumeID }) { return }
-      throw GuestVolume.notAttached(volumeID, id)
-    }
+    guard let old = try existing(id).spec.toSwap(volumeID, for: new) else { return }
     try new.mayReplace(old)
     try await VolumeFile(old).copy(to: VolumeFile(new))
     try change(id) { record in

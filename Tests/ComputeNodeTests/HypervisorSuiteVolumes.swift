@@ -101,6 +101,19 @@ extension HypervisorSuite {
     try await hypervisor.growVolume(third.volumeID, of: id, sizeBytes: 5 * Self.volumeBytes)
     #expect(try await isFilled(third.connection.path, "qcow2", byte))
     #expect(try await isFilled(second.connection.path, "raw", byte))
+    try await moves(hypervisor, id, third, byte: byte)
+  }
+
+  /// A volume goes to another file, running and then off.
+  private func moves(_ hypervisor: any Hypervisor, _ id: String, _ volume: GuestVolume, byte: UInt8) async throws {
+    for format in ["raw", "qcow2"] {
+      var moved = volume
+      moved.sizeBytes = 5 * Self.volumeBytes
+      moved.connection = try await self.volume(format, size: moved.sizeBytes, filled: 0x77).connection
+      for _ in 0..<2 { try await hypervisor.swap(volume.volumeID, for: moved, of: id) }
+      try await hypervisor.powerOff(id, grace: .zero)
+      #expect(try await isFilled(moved.connection.path, format, byte))
+    }
   }
 
   func volumesOfGuestsThatRun() async throws {

@@ -87,7 +87,6 @@ struct GuestRecord: Codable, Equatable {
       spec.volumes.append(volume)
     }
     slots[volume.volumeID] = try slot(for: volume.volumeID, "volume")
-    try Self.checkNames(spec)
   }
 
   mutating func remove(volumeID: String) {
@@ -96,12 +95,20 @@ struct GuestRecord: Codable, Equatable {
     aliases?[volumeID] = nil
   }
 
-  /// Puts `new` where `old` is.
+  /// Puts `new` where `old` is: another volume, or the same one in another file.
   mutating func replace(_ old: GuestVolume, with new: GuestVolume) {
     guard let at = spec.volumes.firstIndex(where: { $0.volumeID == old.volumeID }) else { return }
     spec.volumes[at] = new
-    slots[new.volumeID] = slots[old.volumeID]
-    slots[old.volumeID] = nil
+    let slot = slots.removeValue(forKey: old.volumeID)
+    slots[new.volumeID] = slot
+  }
+
+  /// The same while QEMU runs, where the device keeps its name.
+  mutating func turn(from old: GuestVolume, to new: GuestVolume) {
+    let device = deviceID(old)
+    replace(old, with: new)
+    aliases?[old.volumeID] = nil
+    aliases = (aliases ?? [:]).merging([new.volumeID: device]) { $1 }
   }
 
   static func isValidID(_ text: String) -> Bool {
@@ -124,7 +131,6 @@ struct GuestRecord: Codable, Equatable {
       throw Fault.badRequest("guest \(spec.id) has two disks or interfaces of the same name")
     }
     for volume in spec.volumes { try VolumeFile.validate(volume) }
-    try checkNames(spec)
     guard spec.vcpus >= 1, spec.memoryMB >= 1 else {
       throw Fault.badRequest("guest \(spec.id) needs at least 1 vCPU and 1 MB of memory")
     }
@@ -136,11 +142,5 @@ struct GuestRecord: Codable, Equatable {
     }
     _ = try Hardware(spec.hardware)
     for volume in spec.volumes { try VolumeFile(volume).checkExists() }
-  }
-
-  private static func checkNames(_ spec: GuestSpec) throws {
-    guard Set(spec.volumes.map { VolumeFile.key($0.volumeID) }).count == spec.volumes.count else {
-      throw Fault.badRequest("two volumes of guest \(spec.id) have ids that begin alike")
-    }
   }
 }

@@ -9,9 +9,12 @@ struct VolumeFile {
 
   init(_ volume: GuestVolume) { (volumeID, connection) = (volume.volumeID, volume.connection) }
 
-  /// Names of block nodes have at most 31 characters (QEMU's include/block/block_int-common.h), and a UUID has 36.
-  static func key(_ volumeID: String) -> String { String(volumeID.filter { $0 != "-" }.prefix(24)) }
-  private var key: String { Self.key(volumeID) }
+  /// Names of block nodes have at most 31 characters (QEMU's include/block/block_int-common.h), and a UUID has 36. The
+  /// path is in it since a volume can move to another file.
+  var key: String {
+    let hash = connection.path.utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    return volumeID.filter { $0 != "-" }.prefix(12) + "-" + String(hash, radix: 16)
+  }
 
   var formatNode: String { "f-\(key)" }
   private var throttleNode: String { "t-\(key)" }

@@ -37,6 +37,14 @@ extension GuestSpec {
     return found
   }
 
+  /// The volume that `new` takes the place of; nil: it has done so already.
+  func toSwap(_ volumeID: String, for new: GuestVolume) throws -> GuestVolume? {
+    if volumes.contains(where: { $0.volumeID == new.volumeID && $0.connection.path == new.connection.path }) {
+      return nil
+    }
+    return try volume(volumeID, of: id)
+  }
+
   /// Throws for a bus that takes and gives no disks while the guest runs.
   func refuseHotPlug(_ volume: GuestVolume) throws {
     let bus = try Hardware(hardware).bus(of: volume)

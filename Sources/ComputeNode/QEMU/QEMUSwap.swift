@@ -18,10 +18,7 @@ extension QEMUHypervisor {
       if let old = record.swapping, old.volumeID == volumeID, record.spec.volumes.contains(new) {
         return try await turn(from: old, to: new, guest, machine)
       }
-      guard let old = record.spec.volumes.first(where: { $0.volumeID == volumeID }) else {
-        if record.spec.volumes.contains(where: { $0.volumeID == new.volumeID }) { return }
-        throw GuestVolume.notAttached(volumeID, id)
-      }
+      guard let old = try record.spec.toSwap(volumeID, for: new) else { return }
       try new.mayReplace(old)
       guard let machine else {
         try await VolumeFile(old).copy(to: VolumeFile(new))
@@ -30,10 +27,7 @@ extension QEMUHypervisor {
       }
       try await mirror(old, to: new, machine)
       try guest.update { record in
-        let device = record.deviceID(old)
-        record.replace(old, with: new)
-        record.aliases = [new.volumeID: device].merging(record.aliases ?? [:]) { device, _ in device }
-        record.aliases?[old.volumeID] = nil
+        record.turn(from: old, to: new)
         record.swapping = old
       }
       try await turn(from: old, to: new, guest, machine)
@@ -43,7 +37,7 @@ extension QEMUHypervisor {
   /// QEMU's blockdev-mirror (qapi/block-core.json) until both have the same content; from then on every write reaches
   /// both before the guest hears of it.
   private func mirror(_ old: GuestVolume, to new: GuestVolume, _ machine: Guest.Machine) async throws {
-    let job = JSONValue.string(Self.swapJob(VolumeFile.key(new.volumeID)))
+    let job = JSONValue.string(Self.swapJob(VolumeFile(new).key))
     await cancel(job, machine)
     do {
       await clear(VolumeFile(new), machine)
@@ -71,7 +65,7 @@ extension QEMUHypervisor {
   ) async throws {
     // A QEMU that was started since has the next one from the beginning.
     if let machine {
-      let job = JSONValue.string(Self.swapJob(VolumeFile.key(new.volumeID)))
+      let job = JSONValue.string(Self.swapJob(VolumeFile(new).key))
       do {
         if let status = try await status(of: job, machine) {
           if status == "ready" { try await machine.monitor.execute("job-complete", ["id": job]) }
@@ -80,10 +74,7 @@ extension QEMUHypervisor {
         }
       } catch {
         try guest.update { record in
-          let device = record.deviceID(new)
-          record.replace(new, with: old)
-          record.aliases?[new.volumeID] = nil
-          record.aliases?[old.volumeID] = device
+          record.turn(from: new, to: old)
           record.swapping = nil
         }
         await cancel(job, machine)

@@ -124,7 +124,7 @@ extension QEMUHypervisor {
       let file = VolumeFile(volume)
       if let machine = try await adopt(guest) {
         // Below the limits, which are those of the guest.
-        try await backup(file.formatNode, key: VolumeFile.key(volumeID), machine, to: path)
+        try await backup(file.formatNode, key: file.key, machine, to: path)
       } else {
         try await file.copy(to: path)
       }
@@ -161,8 +161,7 @@ extension QEMUHypervisor {
 
   /// Removes what there is of a volume in QEMU and is not in use.
   func clear(_ file: VolumeFile, _ machine: Guest.Machine) async {
-    let key = VolumeFile.key(file.volumeID)
-    for job in [Self.copyJob(key), Self.swapJob(key)] { await cancel(.string(job), machine) }
+    for job in [Self.copyJob(file.key), Self.swapJob(file.key)] { await cancel(.string(job), machine) }
     for node in file.nodes { _ = try? await machine.monitor.execute("blockdev-del", ["node-name": .string(node)]) }
     for object in [file.limitsID, file.secretID] {
       _ = try? await machine.monitor.execute("object-del", ["id": .string(object)])

@@ -207,6 +207,6 @@ public final class IdentityService: TokenVerifying, ProjectDirectory, Sendable {
     tokenRoutes + userRoutes + groupRoutes + projectRoutes + domainRoutes + domainConfigRoutes + roleRoutes
       + grantRoutes + catalogRoutes + credentialRoutes + trustRoutes + applicationCredentialRoutes + limitRoutes
       + endpointFilterRoutes + endpointPolicyRoutes + federationRoutes + revocationRoutes
-      + signatureRoutes
+      + signatureRoutes + oauth1Routes + oauth2Routes
   }
 }

@@ -30,7 +30,8 @@ extension IdentityService {
     try await change { change in
       for (table, key, column) in [
         ("identity_credential", "id", "data"), ("identity_consumer", "id", "secret"),
-        ("identity_domain_config", "domain_id", "config"),
+        ("identity_domain_config", "domain_id", "config"), ("identity_request_token", "id", "secret"),
+        ("identity_access_token", "id", "secret"),
       ] {
         for row in try change.tx.query("SELECT \(raw: key) AS id, \(raw: column) AS sealed FROM \(raw: table)") {
           guard let opened = sealer.open(row.blob("sealed")) else {

@@ -78,7 +78,7 @@ struct IdentityAPITests {
     let answer = await cloud.send(route.method, path, body, subject: "unscoped")
     #expect(
       answer.status < 500, "\(route.method) \(path.prefix(200)) \(body?.text.prefix(300) ?? ""): \(answer.status)")
-    if answer.status >= 400, route.method != "HEAD" {
+    if answer.status >= 400, route.method != "HEAD", route.pattern != "/v3/OS-OAUTH2/token" {
       #expect(answer.body["error"]?["code"]?.int == answer.status, "\(route.method) \(path.prefix(200))")
     }
   }

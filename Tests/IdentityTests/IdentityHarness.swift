@@ -1,4 +1,5 @@
 import API
+import Foundation
 import Kit
 import Store
 import TestKit
@@ -23,7 +24,7 @@ struct IdentityHarness {
   static let cost = PasswordCost(logRounds: 4, blockSize: 1, parallelism: 1)
   static let otherDomain = "dddddddddddddddddddddddddddddddd"
 
-  let database: SQLiteDatabase
+  let database: any Database
   let clock: TickingClock
   let keys: String
   let service: IdentityService
@@ -32,12 +33,13 @@ struct IdentityHarness {
   let tokens: [String: String]
 
   /// `main` and `other` are projects in `default`; `domain-manager` and `domain-reader` belong to the domain `Other`.
-  init() async throws {
+  init(settings: IdentitySettings = IdentitySettings(), overrides: [String: String] = [:]) async throws {
     database = try await TestKit.database(IdentityService.migrations)
     clock = TickingClock()
     keys = try TestKit.folder()
-    service = Self.make(database, clock, keys)
-    router = APIRouter(service.api, verifier: service, log: TestKit.log)
+    service = Self.make(database, clock, keys, settings)
+    router = APIRouter(
+      service.api, verifier: service, log: TestKit.log, overrides: try Self.overrides(service.api, overrides))
     try await service.start()
     try await service.bootstrap(
       adminPassword: Secret(Self.password), region: "RegionOne",
@@ -49,10 +51,24 @@ struct IdentityHarness {
     tokens = try await Self.populate(service)
   }
 
-  static func make(_ database: any Database, _ clock: any WallClock, _ keys: String) -> IdentityService {
+  static func make(
+    _ database: any Database, _ clock: any WallClock, _ keys: String, _ settings: IdentitySettings = IdentitySettings()
+  ) -> IdentityService {
     IdentityService(
       database: database, clock: clock, log: TestKit.log, keyDirectory: keys, tokenLifetime: .seconds(3600),
-      passwordCost: cost)
+      settings: settings, passwordCost: cost)
+  }
+
+  /// Rules in a file that is there, whatever is in it.
+  static func overrides(_ api: ServiceAPI, _ rules: [String: String]) throws -> PolicyOverrides {
+    let file = try TestKit.folder() + "/policy.yaml"
+    try "".write(toFile: file, atomically: true, encoding: .utf8)
+    let defaults = Dictionary(api.routes.map { ($0.policy.name, $0.policy.expression) }) { first, _ in first }
+    let overrides = PolicyOverrides(path: file, defaults: defaults, log: TestKit.log) { _ in
+      rules.map { ($0.key, $0.value) }
+    }
+    try overrides.load()
+    return overrides
   }
 
   private static func populate(_ service: IdentityService) async throws -> [String: String] {
@@ -150,9 +166,11 @@ struct IdentityHarness {
   /// Sends a request; `token` is a token or the name of one.
   @discardableResult
   func send(
-    _ method: String, _ target: String, _ body: JSONValue? = nil, as token: String = "admin", subject: String? = nil
+    _ method: String, _ target: String, _ body: JSONValue? = nil, as token: String = "admin", subject: String? = nil,
+    headers more: Headers = [:]
   ) async -> Answer {
     var headers: Headers = ["Host": "cloud.test"]
+    for field in more.fields { headers.add(field.name, field.value) }
     if !token.isEmpty { headers["X-Auth-Token"] = token }
     if let subject { headers["X-Subject-Token"] = subject }
     if body != nil { headers["Content-Type"] = "application/json" }
@@ -168,6 +186,7 @@ struct IdentityHarness {
   }
 
   /// Logs a user of `default` in by password.
+  @discardableResult
   func logIn(_ name: String, password: String = password, domain: String = "default", scope: JSONValue? = nil) async
     -> Answer
   {

@@ -29,9 +29,10 @@ extension IdentityService {
     let (list, show) = (read("list_application_credentials"), read("get_application_credential"))
     let create = TargetPolicy.owner("create_application_credential", or: .any([]), scopes: .project)
     let remove = TargetPolicy.owner("delete_application_credential", or: .admin)
+    // Upstream leaves administrators of a project out here.
+    let system = Rule.all([.systemScope, .role("reader")])
     let (listRules, showRule) = (
-      TargetPolicy.owner("list_access_rules", or: .systemReader),
-      TargetPolicy.owner("get_access_rule", or: .systemReader)
+      TargetPolicy.owner("list_access_rules", or: system), TargetPolicy.owner("get_access_rule", or: system)
     )
     let removeRule = TargetPolicy.owner("delete_access_rule", or: .all([.admin, .systemScope]))
     return [

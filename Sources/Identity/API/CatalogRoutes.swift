@@ -184,6 +184,11 @@ extension IdentityService {
     hooks.decorate = { values, _, call in
       for index in values.indices where call.http.method != "POST" { values[index]["secret"] = nil }
     }
+    hooks.deleting = { old, context in
+      for table in ["identity_request_token", "identity_access_token"] {
+        try context.tx.execute("DELETE FROM \(raw: table) WHERE consumer_id = \(old["id"]?.string ?? "")")
+      }
+    }
     hooks.updating = { _, changes, _ in
       if changes["secret"] != nil { throw Fault.badRequest("The secret of a consumer cannot be changed.") }
     }

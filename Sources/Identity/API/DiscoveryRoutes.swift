@@ -181,6 +181,7 @@ struct JSONHome: Sendable {
     OS-OAUTH1:request_tokens /OS-OAUTH1/request_token
     OS-OAUTH1:access_tokens /OS-OAUTH1/access_token
     OS-OAUTH1:authorize_request_token /OS-OAUTH1/authorize/{request_token_id}
+    OS-OAUTH2:token /OS-OAUTH2/token
     policies /policies
     policy /policies/{policy_id}
     projects /projects

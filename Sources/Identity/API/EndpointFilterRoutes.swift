@@ -6,6 +6,11 @@ extension IdentityService {
   /// Endpoint groups (API reference, OS-EP-FILTER): the endpoints that have what the filters name.
   var endpointGroupEntity: Entity {
     var hooks = EntityHooks()
+    hooks.creating = { values, _ in
+      if values["filters"]?.object?.isEmpty ?? true {
+        throw Fault.badRequest("filters field is required and cannot be empty")
+      }
+    }
     hooks.deleting = { old, context in
       let id = old["id"]?.string ?? ""
       try context.tx.execute("DELETE FROM identity_project_endpoint_group WHERE endpoint_group_id = \(id)")

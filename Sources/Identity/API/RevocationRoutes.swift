@@ -11,7 +11,7 @@ extension IdentityService {
       Route("GET", "/v3/OS-REVOKE/events", list.route) { [self] in try await listEvents($0) },
       // Upstream refuses it to everyone: there are no lists of tokens to sign any more.
       Route("GET", "/v3/auth/tokens/OS-PKI/revoked", old.route) { _ in
-        throw Fault.forbidden("You are not authorized to perform the requested action.")
+        throw Fault.forbidden("There are no lists of revoked tokens: ask for revocation events.")
       },
       Route("GET", "/v3/OS-SIMPLE-CERT/ca", .open) { _ in throw Self.gone },
       Route("GET", "/v3/OS-SIMPLE-CERT/certificates", .open) { _ in throw Self.gone },

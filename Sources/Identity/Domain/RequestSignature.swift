@@ -147,7 +147,7 @@ struct SignedRequest: Sendable {
 
   /// Whether the secret signs `token`: version 4 when it begins so, else version 1.
   func isTokenSigned(with secret: Secret) -> Bool {
-    guard let bytes = Base64URL.decode(token.replacing("=", with: "")), !signature.isEmpty else { return false }
+    guard let bytes = Base64.decode(token), !signature.isEmpty else { return false }
     let key = SymmetricKey(data: Array(secret.value.utf8))
     guard bytes.starts(with: Array("AWS4".utf8)) else {
       let code = HMAC<Insecure.SHA1>.authenticationCode(for: bytes, using: key)

@@ -71,6 +71,9 @@ final class Change {
     for table in ["identity_membership", "identity_credential", "identity_access_rule", "identity_password"] {
       try tx.execute("DELETE FROM \(raw: table) WHERE user_id IN \(list: ids)")
     }
+    for table in ["identity_request_token", "identity_access_token"] {
+      try tx.execute("DELETE FROM \(raw: table) WHERE authorizing_user_id IN \(list: ids)")
+    }
     try tx.execute("DELETE FROM identity_user WHERE id IN \(list: ids)")
     for id in ids { touch([.user(id), .membership(userID: id)]) }
   }
@@ -93,7 +96,7 @@ final class Change {
     try removeTrusts("project_id IN \(list: ids)")
     for table in [
       "identity_project_tag", "identity_credential", "identity_limit", "identity_project_endpoint",
-      "identity_project_endpoint_group",
+      "identity_project_endpoint_group", "identity_request_token", "identity_access_token",
     ] {
       try tx.execute("DELETE FROM \(raw: table) WHERE project_id IN \(list: ids)")
     }

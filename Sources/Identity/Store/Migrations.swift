@@ -7,6 +7,7 @@ extension IdentityService {
     Migration("identity-001", actors + resources + assignments),
     Migration("identity-002", catalog + delegations + rest),
     Migration("identity-003", associations + federation + compliance),
+    Migration("identity-004", delegatedTokens),
   ]
 
   private static let actors: [SQL] = [
@@ -190,6 +191,22 @@ extension IdentityService {
       user_id VARCHAR(64) NOT NULL, created_at BIGINT NOT NULL, password_hash VARCHAR(255) NOT NULL,
       PRIMARY KEY (user_id, created_at))
     """,
+  ]
+
+  private static let delegatedTokens: [SQL] = [
+    """
+    CREATE TABLE identity_request_token (
+      id VARCHAR(64) PRIMARY KEY, secret BLOB NOT NULL, consumer_id VARCHAR(64) NOT NULL,
+      project_id VARCHAR(64) NOT NULL, authorizing_user_id VARCHAR(64), verifier VARCHAR(64), roles TEXT,
+      expires_at BIGINT NOT NULL)
+    """,
+    """
+    CREATE TABLE identity_access_token (
+      id VARCHAR(64) PRIMARY KEY, secret BLOB NOT NULL, authorizing_user_id VARCHAR(64) NOT NULL,
+      consumer_id VARCHAR(64) NOT NULL, project_id VARCHAR(64) NOT NULL, roles TEXT NOT NULL,
+      expires_at BIGINT NOT NULL)
+    """,
+    "CREATE INDEX identity_access_token_user ON identity_access_token (authorizing_user_id)",
   ]
 
   private static let rest: [SQL] = [

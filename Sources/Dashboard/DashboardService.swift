@@ -27,9 +27,12 @@ public final class DashboardService: Sendable {
     (self.routers, self.log, self.logs, self.settings, self.clock) = (routers, log, logs, settings, clock)
     sealer = try SessionSealer(directory: keyDirectory)
     seats = LiveSeats(userMax: settings.liveStreamsOfUser, allMax: settings.liveStreams)
+    let verbs = Set(routers["compute"]?.api.routes.compactMap(\.action) ?? [])
     panels = Panels.all.filter { routers[$0.service] != nil }.map { panel in
       var panel = panel
-      panel.rowActions.removeAll { $0.needs.map { routers[$0] == nil } ?? false }
+      panel.rowActions.removeAll { action in
+        action.needs.map { routers[$0] == nil } == true || action.needsVerb.map { !verbs.contains($0) } == true
+      }
       return panel
     }
   }

@@ -1,5 +1,6 @@
 import Contracts
 import Foundation
+import Glibc
 import Host
 import Kit
 import NIOCore
@@ -18,7 +19,7 @@ final class ConsoleWorld: Sendable {
 
   init(novnc: String = "/nowhere", _ change: (inout ConsoleProxy.Settings) -> Void = { _ in }) async throws {
     let folder = try TestKit.folder()
-    guest = try await Guest(folder + "/vnc.sock")
+    guest = try Guest(folder + "/vnc.sock")
     consoles = Tokens(socket: folder + "/vnc.sock")
     var settings = ConsoleProxy.Settings()
     settings.novnc = [novnc]
@@ -55,42 +56,49 @@ final class ConsoleWorld: Sendable {
     /// Bytes to send after the greeting, without waiting for anything.
     let flood = Mutex(0)
     let flooded = Mutex(0)
-    private let server: Task<Void, any Error>
+    private let listener: CInt
 
-    init(_ path: String) async throws {
-      let bound = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-        .bind(unixDomainSocketPath: path) { channel in
-          channel.eventLoop.makeCompletedFuture {
-            try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+    init(_ path: String) throws {
+      listener = try HostSocket.listenUnix(path)
+      let listener = listener
+      Thread.detachNewThread { [weak self] in
+        while case let socket = accept(listener, nil, nil), socket >= 0 {
+          guard let guest = self else { break }
+          Thread.detachNewThread {
+            guest.serve(socket)
+            close(socket)
           }
         }
-      let box = Box()
-      server = Task {
-        try await bound.executeThenClose { inbound in
-          try await withThrowingDiscardingTaskGroup { group in
-            for try await channel in inbound { group.addTask { try? await box.guest?.serve(channel) } }
-          }
-        }
+        close(listener)
       }
-      box.guest = self
     }
-    deinit { server.cancel() }
-    private final class Box: @unchecked Sendable { weak var guest: Guest? }
+    deinit { shutdown(listener, CInt(SHUT_RDWR)) }
 
-    private func serve(_ channel: NIOAsyncChannel<ByteBuffer, ByteBuffer>) async throws {
+    private func serve(_ socket: CInt) {
+      func send(_ bytes: [UInt8]) -> Bool {
+        var sent = 0
+        while sent < bytes.count {
+          let count = bytes.withUnsafeBytes {
+            Glibc.send(socket, $0.baseAddress?.advanced(by: sent), $0.count - sent, CInt(MSG_NOSIGNAL))
+          }
+          guard count > 0 else { return false }
+          sent += count
+        }
+        return true
+      }
       visits.withLock { $0 += 1 }
-      try await channel.executeThenClose { inbound, outbound in
-        try await outbound.write(ByteBuffer(string: "RFB 003.008\n"))
-        let piece = ByteBuffer(repeating: 7, count: 64 << 10)
-        for _ in 0..<(flood.withLock { $0 } >> 16) {
-          try await outbound.write(piece)
-          flooded.withLock { $0 += piece.readableBytes }
-        }
-        for try await bytes in inbound {
-          if String(buffer: bytes) == "bye" { return }
-          received.withLock { $0 += Array(buffer: bytes) }
-          try await outbound.write(bytes)
-        }
+      guard send(Array("RFB 003.008\n".utf8)) else { return }
+      let piece = [UInt8](repeating: 7, count: 64 << 10)
+      for _ in 0..<(flood.withLock { $0 } >> 16) {
+        guard send(piece) else { return }
+        flooded.withLock { $0 += piece.count }
+      }
+      var buffer = [UInt8](repeating: 0, count: 4096)
+      while case let count = read(socket, &buffer, buffer.count), count > 0 {
+        let bytes = Array(buffer[..<count])
+        if bytes == Array("bye".utf8) { return }
+        received.withLock { $0 += bytes }
+        guard send(bytes) else { return }
       }
     }
   }

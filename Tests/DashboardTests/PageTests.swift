@@ -16,22 +16,6 @@ import Testing
     }
   }
 
-  @Test func everyTextOfTemplatesAndMenusIsInKorean() {
-    var missing: Set<String> = []
-    for source in Templates.sources.values {
-      for match in source.matches(of: /\[\[([^\]]+)\]\]/) where Korean.texts[String(match.1)] == nil {
-        missing.insert(String(match.1))
-      }
-    }
-    for panel in Panels.all {
-      let texts =
-        [panel.title] + panel.columns.map(\.title) + panel.filters.map(\.label)
-        + (panel.tableActions + panel.rowActions).map(\.title)
-      missing.formUnion(texts.filter { Korean.texts[$0] == nil && !["VCPU", "DHCP"].contains($0) })
-    }
-    #expect(missing.sorted() == [])
-  }
-
   @Test func pagesOfAPanelNeedABoundedNumberOfCalls() async throws {
     let world = try DashboardWorld(rows: 1000)
     await world.signIn()

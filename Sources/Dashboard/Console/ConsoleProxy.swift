@@ -52,12 +52,6 @@ public struct ConsoleProxy: Sendable {
   typealias Frames = NIOAsyncChannel<WebSocketFrame, WebSocketFrame>
   typealias Screen = NIOAsyncChannel<ByteBuffer, ByteBuffer>
 
-  /// What a connection turned out to be.
-  enum Visitor: Sendable {
-    case page(Pages, ConsoleTicket)
-    case console(Frames, ConsoleTicket)
-  }
-
   /// Serves one listening socket, which it takes over, until the task is cancelled.
   public func serve(socket: CInt) async throws {
     let server = try await ServerBootstrap(group: group)
@@ -69,13 +63,7 @@ public struct ConsoleProxy: Sendable {
     try await withTaskCancellationHandler {
       try await server.executeThenClose { inbound in
         try await withThrowingDiscardingTaskGroup { connections in
-          for try await upgrade in inbound {
-            guard let seat = seats.take("") else {
-              // The handshake's own timer ends what is not served.
-              continue
-            }
-            connections.addTask { await serve(upgrade, seat) }
-          }
+          for try await upgrade in inbound { connections.addTask { await serve(upgrade) } }
           connections.cancelAll()
         }
       }
@@ -84,12 +72,13 @@ public struct ConsoleProxy: Sendable {
     }
   }
 
-  private func serve(_ upgrade: EventLoopFuture<Visitor>, _ seat: LiveSeats.Seat) async {
-    defer { withExtendedLifetime(seat) {} }
+  private func serve(_ upgrade: EventLoopFuture<ConsoleVisitor>) async {
     do {
-      switch try await upgrade.get() {
-      case .page(let pages, let ticket): try await answer(pages, ticket)
-      case .console(let frames, let ticket): try await bridge(frames, ticket)
+      let visitor = try await upgrade.get()
+      switch visitor.take() {
+      case .page(let pages): try await answer(pages, visitor.ticket)
+      case .console(let frames): try await bridge(frames, visitor.ticket)
+      case nil: break
       }
     } catch {
       log.debug("a console's connection ended: \(error)")
@@ -98,19 +87,23 @@ public struct ConsoleProxy: Sendable {
 
   // MARK: The handshake
 
-  private func setup(_ channel: any Channel) -> EventLoopFuture<EventLoopFuture<Visitor>> {
-    let ticket = ConsoleTicket()
+  private func setup(_ channel: any Channel) -> EventLoopFuture<EventLoopFuture<ConsoleVisitor>> {
+    guard let place = seats.take("") else {
+      log.warning("a console's connection was refused: \(settings.connections) are open")
+      return channel.eventLoop.makeFailedFuture(Fault(429, "Too many consoles are open at once."))
+    }
+    let ticket = ConsoleTicket(place)
     channel.eventLoop.scheduleTask(in: .seconds(Int64(settings.greetingSeconds))) {
       if !ticket.isServed { channel.close(promise: nil) }
     }
-    let upgrader = NIOTypedWebSocketServerUpgrader<Visitor>(
+    let upgrader = NIOTypedWebSocketServerUpgrader<ConsoleVisitor>(
       maxFrameSize: 1 << 20,
       shouldUpgrade: { channel, head in
         channel.eventLoop.makeFutureWithTask { await admit(head, ticket) }
       },
       upgradePipelineHandler: { channel, _ in
         channel.eventLoop.makeCompletedFuture {
-          .console(try Frames(wrappingChannelSynchronously: channel), ticket)
+          ConsoleVisitor(.console(try Frames(wrappingChannelSynchronously: channel)), ticket)
         }
       })
     return channel.eventLoop.makeCompletedFuture {
@@ -119,7 +112,7 @@ public struct ConsoleProxy: Sendable {
           upgradeConfiguration: .init(upgraders: [upgrader]) { channel in
             channel.eventLoop.makeCompletedFuture {
               try channel.pipeline.syncOperations.addHandler(BufferedParts())
-              return .page(try Pages(wrappingChannelSynchronously: channel), ticket)
+              return ConsoleVisitor(.page(try Pages(wrappingChannelSynchronously: channel)), ticket)
             }
           }))
     }
@@ -192,15 +185,15 @@ public struct ConsoleProxy: Sendable {
 
   /// Carries bytes both ways until one side ends; the other is closed then. Each side is read as fast as the other takes.
   private func bridge(_ frames: Frames, _ ticket: ConsoleTicket) async throws {
-    guard let (target, socket) = ticket.take() else { return }
-    ticket.serve()
-    log.audit("a console of instance \(target.serverID) was opened")
-    defer { log.info("a console of instance \(target.serverID) was closed") }
-    let screen = try await ClientBootstrap(group: group).withConnectedSocket(socket) { channel in
-      channel.eventLoop.makeCompletedFuture { try Screen(wrappingChannelSynchronously: channel) }
-    }
-    try await screen.executeThenClose { fromScreen, toScreen in
-      try await frames.executeThenClose { fromBrowser, toBrowser in
+    try await frames.executeThenClose { fromBrowser, toBrowser in
+      guard let (target, socket) = ticket.take() else { return }
+      ticket.serve()
+      log.audit("a console of instance \(target.serverID) was opened")
+      defer { log.info("a console of instance \(target.serverID) was closed") }
+      let screen = try await ClientBootstrap(group: group).withConnectedSocket(socket) { channel in
+        channel.eventLoop.makeCompletedFuture { try Screen(wrappingChannelSynchronously: channel) }
+      }
+      try await screen.executeThenClose { fromScreen, toScreen in
         try await withThrowingTaskGroup(of: Void.self) { group in
           group.addTask {
             for try await frame in fromBrowser {
@@ -223,9 +216,12 @@ public struct ConsoleProxy: Sendable {
             try await toBrowser.write(Self.close(.goingAway, "the guest has closed its screen"))
           }
           group.addTask {
+            var asked = 0
             while true {
               try await Task.sleep(for: settings.pingPause)
-              guard ticket.silence < settings.pingPause * 2 else { return }
+              if ticket.silence < settings.pingPause { asked = 0 }
+              guard asked < 2 else { return }
+              asked += 1
               try await toBrowser.write(WebSocketFrame(fin: true, opcode: .ping, data: ByteBuffer()))
             }
           }

@@ -51,6 +51,10 @@ final class ConsoleTicket: Sendable {
     var heardAt = ContinuousClock.now
   }
   private let state = Mutex(State())
+  /// Its place among all connections.
+  private let place: LiveSeats.Seat
+
+  init(_ place: LiveSeats.Seat) { self.place = place }
 
   var refusal: Fault? { state.withLock { $0.refusal } }
   var isServed: Bool { state.withLock { $0.isServed } }
@@ -71,6 +75,38 @@ final class ConsoleTicket: Sendable {
     }
   }
   deinit { if let socket = state.withLock({ $0.socket }) { close(socket) } }
+}
+
+/// A connection after its handshake. Whoever serves it takes it; one that nobody takes, because the server ends, is closed.
+final class ConsoleVisitor: Sendable {
+  enum Kind: Sendable {
+    case page(ConsoleProxy.Pages)
+    case console(ConsoleProxy.Frames)
+  }
+  let ticket: ConsoleTicket
+  private let kind: Mutex<Kind?>
+
+  init(_ kind: Kind, _ ticket: ConsoleTicket) {
+    self.kind = Mutex(kind)
+    self.ticket = ticket
+  }
+
+  func take() -> Kind? {
+    kind.withLock { kind in
+      defer { kind = nil }
+      return kind
+    }
+  }
+  deinit {
+    // NIO wants every channel to be ended by name.
+    switch take() {
+    case .page(let pages):
+      _ = pages.channel.eventLoop.makeFutureWithTask { try await pages.executeThenClose { _, _ in } }
+    case .console(let frames):
+      _ = frames.channel.eventLoop.makeFutureWithTask { try await frames.executeThenClose { _, _ in } }
+    case nil: break
+    }
+  }
 }
 
 /// Response parts whose bodies are buffers, for the encoder, which takes files too.

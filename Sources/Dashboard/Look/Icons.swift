@@ -8,6 +8,8 @@ enum Icons {
     "key": "<circle cx='8' cy='15' r='4'/><path d='M11 12l8-8M16 7l3 3'/>",
     "volume":
       "<ellipse cx='12' cy='6' rx='8' ry='3'/><path d='M4 6v12c0 1.7 3.6 3 8 3s8-1.3 8-3V6M4 12c0 1.7 3.6 3 8 3s8-1.3 8-3'/>",
+    "backup": "<path d='M4 7h16v4H4zM6 11v8h12v-8M12 13v4M10 15l2 2 2-2'/>",
+    "transfer": "<path d='M4 9h14M14 5l4 4-4 4M20 16H6M10 12l-4 4 4 4'/>",
     "snapshot": "<path d='M4 8h3l2-3h6l2 3h3v11H4z'/><circle cx='12' cy='13' r='3.5'/>",
     "network": "<rect x='9' y='3' width='6' height='5' rx='1'/><rect x='3' y='16' width='6' height='5' rx='1'/>"
       + "<rect x='15' y='16' width='6' height='5' rx='1'/><path d='M12 8v4M6 16v-4h12v4'/>",

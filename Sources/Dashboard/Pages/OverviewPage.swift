@@ -76,7 +76,8 @@ struct OverviewPage {
     )
     .list("tenant_usages")
     let names = try await PanelPages.names(
-      [Lookup(id: "projects", service: "identity", path: "/v3/projects", collection: "projects")], visit.client)
+      [Lookup(id: "projects", service: "identity", path: "/v3/projects", collection: "projects")], visit.client,
+      visit.session)
     let catalog = try await visit.client.get("identity", "/v3/auth/catalog").list("catalog")
     let hosts = try await visit.client.get("compute", "/v2.1/os-hypervisors/detail").list("hypervisors")
     let servers = try await visit.client.get("compute", "/v2.1/servers", [("all_tenants", "1")]).list("servers")

@@ -39,7 +39,7 @@ struct PanelPages {
       if let marker = visit.query["marker"], !marker.isEmpty { query.append(("marker", marker)) }
     }
     let body = try await client.get(panel.service, panel.path(visit.session), query)
-    let names = try await Self.names(panel.lookups, client)
+    let names = try await Self.names(panel.lookups, client, visit.session)
     let rows = body.list(panel.collection).filter { panel.shows($0, visit.session) }
       .map { Row(json: $0, panel: panel, names: names, session: visit.session) }
     var view = listView(rows, sort: sort, isDescending: isDescending)
@@ -57,11 +57,11 @@ struct PanelPages {
   }
 
   /// Reads the lists that give names to ids. A list that the user may not read gives none.
-  static func names(_ lookups: [Lookup], _ client: APIClient) async throws -> Names {
+  static func names(_ lookups: [Lookup], _ client: APIClient, _ session: Session) async throws -> Names {
     var names = Names()
     for lookup in lookups where client.has(lookup.service) {
       do {
-        let list = try await client.get(lookup.service, lookup.path, lookup.query).list(lookup.collection)
+        let list = try await client.get(lookup.service, lookup.path(session), lookup.query).list(lookup.collection)
         names.lists[lookup.id] = Dictionary(list.map { ($0.text("id"), $0) }) { first, _ in first }
       } catch let fault as Fault where fault.status == 403 || fault.status == 404 { continue }
     }
@@ -224,7 +224,7 @@ struct PanelPages {
       "isUpload": fields.contains { if case .file = $0.kind { true } else { false } },
     ]
     if !ids.isEmpty { view["many"] = ids.count }
-    if let fault { view["error"] = fault.message }
+    if let fault { view["error"] = visit.t(fault.message) }
     let subject = context.id.isEmpty ? "" : ": " + panel.title(of: context.json)
     return service.page(
       "form", visit, title: visit.t(action.title) + subject, active: panel.address, view, status: fault?.status ?? 200)

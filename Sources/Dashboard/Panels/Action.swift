@@ -16,6 +16,8 @@ struct Action: Sendable {
   var href: String?
   /// Another service without which it is not offered.
   var needs: String?
+  /// A member of an instance's `action` without which it is not offered.
+  var needsVerb: String?
   /// Whether the resource's state allows it.
   var isOffered: @Sendable (Row) -> Bool = { _ in true }
   var fields: (@Sendable (PageContext) async throws -> [Field])?
@@ -32,6 +34,13 @@ struct Action: Sendable {
   ) {
     (self.id, self.title, self.style, self.confirm, self.isBulk) = (id, title, style, confirm, isBulk)
     (self.isOffered, self.fields, self.perform) = (isOffered, fields, perform)
+  }
+
+  /// The same, offered only where Compute has this action.
+  func needing(_ verb: String) -> Action {
+    var copy = self
+    copy.needsVerb = verb
+    return copy
   }
 
   /// A link to a page of its own.

@@ -28,9 +28,68 @@ enum ImagePanels {
     panel.tableActions = [create]
     panel.rowActions = actions(area)
     panel.find = { client, _, id in try await client.get("image", "/v2/images/" + Percent.encode(id)) }
-    panel.blocks = { [.facts("Overview", Facts.all($0.json, without: ["schema", "self", "file"]))] }
+    panel.blocks = { context in
+      let facts = Block.facts("Overview", Facts.all(context.json, without: ["schema", "self", "file"]))
+      guard context.json.text("visibility") == "shared" else { return [facts] }
+      return [facts, try await members(context)]
+    }
     return panel
   }
+
+  /// The projects that a shared image is offered to.
+  private static func members(_ context: PageContext) async throws -> Block {
+    let members = try await context.client.get("image", path(context) + "/members").list("members")
+    let base = context.panel.address(of: context.id)
+    let isMine = context.json.text("owner") == context.session.projectID
+    var block = Block.table(
+      "Members", ["Project", "State", "Updated"],
+      members.map { member in
+        BlockRow(
+          [.code(member.text("member_id")), .status(member.text("status")), .time(member.text("updated_at"))],
+          action: isMine
+            ? ("Remove", base + "/remove-member?member=" + Percent.encode(member.text("member_id"))) : nil)
+      }, empty: "No other project may use it yet.")
+    if isMine { block.links = [("Share with project", base + "/share")] }
+    return block
+  }
+
+  private static let memberActions: [Action] = [
+    Action(
+      "share", "Share with project",
+      when: { $0.json.text("visibility") == "shared" && $0.json.text("owner") == $0.session.projectID },
+      fields: { _ in [Field("member", "Project's id", required: true)] },
+      { context, form in
+        try await context.client.send("POST", "image", path(context) + "/members", ["member": .string(form["member"])])
+        return .done("The project can accept it now.")
+      }),
+    Action(
+      "remove-member", "Remove member", style: .danger, confirm: "The project cannot use the image any more.",
+      when: { _ in false }, fields: { _ in [Field("member", "", .hidden)] },
+      { context, form in
+        try await context.client.send("DELETE", "image", path(context) + "/members/" + Percent.encode(form["member"]))
+        return .done("Removed.")
+      }),
+    Action(
+      "answer", "Accept or reject",
+      when: { $0.json.text("visibility") == "shared" && $0.json.text("owner") != $0.session.projectID },
+      fields: { _ in
+        [
+          .choice(
+            "status", "Answer",
+            [
+              Field.Option("accepted", "Accept"), Field.Option("rejected", "Reject"),
+              Field.Option("pending", "Decide later"),
+            ],
+            required: true)
+        ]
+      },
+      { context, form in
+        let member = Percent.encode(context.session.projectID)
+        try await context.client.send(
+          "PUT", "image", path(context) + "/members/" + member, ["status": .string(form["status"])])
+        return .done("Saved.")
+      }),
+  ]
 
   private static let formats = ["qcow2", "raw", "vmdk", "vdi", "vhd", "vhdx", "iso", "aki", "ari", "ami"]
 
@@ -74,7 +133,10 @@ enum ImagePanels {
   private static func actions(_ area: Panel.Area) -> [Action] {
     @Sendable func mine(_ row: Row) -> Bool { area == .admin || row.json.text("owner") == row.session.projectID }
     return [
-      .link("launch", "Launch instance", "/project/launch"), edit,
+      Action("launch", "Launch instance", when: { $0.json.text("status") == "active" }) { context, _ in
+        .to("/project/launch?source=image:" + Percent.encode(context.id), nil)
+      }, edit, createVolume,
+    ] + memberActions + [
       Action(
         "deactivate", "Deactivate", confirm: "Nobody can download it or launch from it then.",
         when: { $0.session.isAdmin && $0.json.text("status") == "active" }
@@ -91,6 +153,14 @@ enum ImagePanels {
       .delete("image", "image", when: { mine($0) && $0.json["protected"]?.bool != true }) { path($0) },
     ]
   }
+
+  private static let createVolume: Action = {
+    var action = Action("volume", "Create volume", when: { $0.json.text("status") == "active" }) { context, _ in
+      .to("/project/volumes/-/create?image=" + Percent.encode(context.id), nil)
+    }
+    action.needs = VolumePanels.service
+    return action
+  }()
 
   private static let edit = Action(
     "edit", "Edit",

@@ -3,7 +3,8 @@ import Kit
 
 /// What can be done with an instance (API reference, Servers actions).
 enum InstanceActions {
-  static let all: [Action] = power + resources + connections + [edit, metadata, lock, unlock, delete]
+  static let all: [Action] =
+    power + resources + InstanceMoves.project + connections + [edit, metadata, lock, unlock, delete]
 
   private static func act(_ context: PageContext, _ body: JSONValue) async throws {
     try await context.client.send("POST", "compute", path(context) + "/action", body)

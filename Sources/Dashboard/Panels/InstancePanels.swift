@@ -25,14 +25,17 @@ enum InstancePanels {
       Filter(name: "name", label: "Name"),
       Filter(
         name: "status", label: "State",
-        options: ["ACTIVE", "BUILD", "ERROR", "PAUSED", "SHUTOFF", "SUSPENDED", "VERIFY_RESIZE"]),
+        options: [
+          "ACTIVE", "BUILD", "ERROR", "PAUSED", "SHUTOFF", "SUSPENDED", "VERIFY_RESIZE", "RESCUE",
+          "SHELVED", "SHELVED_OFFLOADED",
+        ]),
       Filter(name: "ip", label: "Address"),
     ]
     panel.empty =
       "No instances yet. Launch one: all it needs is an image, a flavor and a network."
     panel.isLive = true
     if !isAdmin { panel.tableActions = [.link("launch", "Launch instance", style: .primary, "/project/launch")] }
-    panel.rowActions = InstanceActions.all + (isAdmin ? [InstanceActions.resetState] : [])
+    panel.rowActions = InstanceActions.all + (isAdmin ? InstanceMoves.admin + [InstanceActions.resetState] : [])
     panel.find = { client, _, id in
       try await client.get("compute", "\(path)/\(Percent.encode(id))")["server"] ?? .null
     }

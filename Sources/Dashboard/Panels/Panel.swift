@@ -55,9 +55,19 @@ struct Panel: Sendable {
 struct Lookup: Sendable {
   let id: String
   let service: String
-  let path: String
   let collection: String
-  var query: [(String, String)] = []
+  let query: [(String, String)]
+  let path: @Sendable (Session) -> String
+
+  init(
+    id: String, service: String, collection: String, query: [(String, String)] = [],
+    path: @escaping @Sendable (Session) -> String
+  ) {
+    (self.id, self.service, self.collection, self.query, self.path) = (id, service, collection, query, path)
+  }
+  init(id: String, service: String, path: String, collection: String, query: [(String, String)] = []) {
+    self.init(id: id, service: service, collection: collection, query: query) { _ in path }
+  }
 }
 
 /// A part of the page of one resource with an address of its own: `?tab=ID`.

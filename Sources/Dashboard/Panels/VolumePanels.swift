@@ -6,21 +6,20 @@ enum VolumePanels {
   static let service = "block-storage"
 
   static func path(_ session: Session, _ tail: String) -> String { "/v3/\(session.projectID)\(tail)" }
-  private static func one(_ context: PageContext, _ kind: String) -> String {
-    path(context.session, "/\(kind)/\(Percent.encode(context.id))")
-  }
-
   static let volumes: Panel = {
     var panel = Panel(
       area: .project, id: "volumes", title: "Volumes", noun: "volume", icon: "volume", service: service,
       path: { path($0, "/volumes/detail") }, collection: "volumes")
+    panel.lookups = [Lookup(id: "servers", service: "compute", path: "/v2.1/servers", collection: "servers")]
     panel.columns = [
       Column("Name", sort: "name") { $0.link }, Column("State", sort: "status") { .status($0.json.text("status")) },
       Column("Size", sort: "size") { .text("\($0.json.text("size")) GiB") }, .text("Type", "volume_type"),
       Column("Attached to") { row in
         .lines(
           row.json.list("attachments").map {
-            Cell("\($0.text("device"))", href: "/project/instances/" + Percent.encode($0.text("server_id")))
+            Cell(
+              "\(row.names.name("servers", $0.text("server_id"))) · \($0.text("device"))",
+              href: "/project/instances/" + Percent.encode($0.text("server_id")))
           })
       },
       Column("Bootable") { Cell($0.json.text("bootable") == "true" ? "Yes" : "No") },
@@ -62,29 +61,36 @@ enum VolumePanels {
       return .list("The volume is being created.")
     })
 
-  private static let volumeActions: [Action] = [
+  @Sendable private static func isFree(_ row: Row) -> Bool { row.json.text("status") == "available" }
+  private static let typeOptions: @Sendable (PageContext) async throws -> [Field.Option] = { context in
+    try await context.client.get(service, path(context.session, "/types")).list("volume_types")
+      .map { Field.Option($0.text("name")) }
+  }
+
+  private static let volumeActions: [Action] =
+    attachActions + copyActions + [
+      .post(
+        "extend", "Extend", [Member("new_size", "New size in GiB", .number, required: true)],
+        done: "It is being extended.",
+        when: { ["available", "in-use"].contains($0.json.text("status")) }
+      ) { ["os-extend": .object($0)] },
+      .post(
+        "retype", "Change type",
+        [
+          Member("new_type", "Type", .choice(typeOptions), required: true),
+          .words("migration_policy", "Moving it", ["never", "on-demand"]),
+        ], done: "It is getting its new type.", when: isFree
+      ) { ["os-retype": .object($0)] },
+      .post(
+        "bootable", "Set bootable", [Member("bootable", "Bootable", .flag)], done: "Saved.", when: isFree
+      ) { ["os-set_bootable": .object($0)] },
+      .edit("volume", [Member("name", "Name"), .description, Member("metadata", "Metadata", .pairs)]),
+      .delete(when: { $0.json.text("status") != "in-use" }),
+    ]
+
+  private static let attachActions: [Action] = [
     Action(
-      "extend", "Extend", when: { $0.json.text("status") == "available" },
-      fields: { [Field("size", "New size in GiB", .number, value: $0.json.text("size"), required: true)] },
-      { context, form in
-        let size = JSONValue.optional(try form.number("size", "Size"))
-        try await context.client.send(
-          "POST", service, one(context, "volumes") + "/action", ["os-extend": ["new_size": size]])
-        return .done("It is being extended.")
-      }),
-    Action(
-      "snapshot", "Create snapshot",
-      fields: { [Field("name", "Name", value: $0.json.text("name") + "-snapshot", required: true)] },
-      { context, form in
-        let snapshot: JSONObject = [
-          "name": .string(form["name"]), "volume_id": .string(context.id), "force": true,
-        ]
-        try await context.client.send(
-          "POST", service, path(context.session, "/snapshots"), ["snapshot": .object(snapshot)])
-        return .to("/project/volume-snapshots", "The snapshot is being made.")
-      }),
-    Action(
-      "attach", "Attach to instance", when: { $0.json.text("status") == "available" },
+      "attach", "Attach to instance", when: isFree,
       fields: { context in
         [
           .choice(
@@ -98,29 +104,84 @@ enum VolumePanels {
         return .done("The volume is being attached.")
       }),
     Action(
-      "detach", "Detach", confirm: "Unmount it in the guest first.", when: { $0.json.text("status") == "in-use" }
-    ) { context, _ in
-      let server = context.json.list("attachments").first?.text("server_id") ?? ""
-      try await context.client.send(
-        "DELETE", "compute",
-        "/v2.1/servers/\(Percent.encode(server))/os-volume_attachments/\(Percent.encode(context.id))")
-      return .done("The volume is being detached.")
-    },
-    Action(
-      "edit", "Edit",
-      fields: {
-        [
-          Field("name", "Name", value: $0.json.text("name")),
-          Field("description", "Description", value: $0.json.text("description")),
-        ]
+      "detach", "Detach", confirm: "Unmount it in the guest first.", when: { $0.json.text("status") == "in-use" },
+      fields: { context in
+        let names = try await context.client.get("compute", "/v2.1/servers").list("servers")
+        let attached = context.json.list("attachments").map { $0.text("server_id") }
+        let options = attached.map { id in
+          Field.Option(id, names.first { $0.text("id") == id }?.text("name") ?? id)
+        }
+        return [.choice("server", "Instance", options, value: attached.first ?? "", required: true)]
       },
       { context, form in
         try await context.client.send(
-          "PUT", service, one(context, "volumes"),
-          ["volume": ["name": .string(form["name"]), "description": .string(form["description"])]])
-        return .done("Saved.")
+          "DELETE", "compute",
+          "/v2.1/servers/\(Percent.encode(form["server"]))/os-volume_attachments/\(Percent.encode(context.id))")
+        return .done("The volume is being detached.")
       }),
-    .delete(service, "volume") { one($0, "volumes") },
+    Action(
+      "launch", "Launch instance", when: { isFree($0) && $0.json.text("bootable") == "true" }
+    ) { context, _ in .to("/project/launch?source=volume:" + Percent.encode(context.id), nil) },
+  ]
+
+  private static let copyActions: [Action] = [
+    Action(
+      "snapshot", "Create snapshot", when: { ["available", "in-use"].contains($0.json.text("status")) },
+      fields: { [Field("name", "Name", value: $0.json.text("name") + "-snapshot", required: true)] },
+      { context, form in
+        let snapshot: JSONObject = [
+          "name": .string(form["name"]), "volume_id": .string(context.id), "force": true,
+        ]
+        try await context.client.send(
+          "POST", service, path(context.session, "/snapshots"), ["snapshot": .object(snapshot)])
+        return .to("/project/volume-snapshots", "The snapshot is being made.")
+      }),
+    Action(
+      "backup", "Create backup", when: { ["available", "in-use"].contains($0.json.text("status")) },
+      fields: {
+        [
+          Field("name", "Name", value: $0.json.text("name") + "-backup", required: true),
+          Field("incremental", "Incremental", .check, help: "Only what has changed since the backup before."),
+        ]
+      },
+      { context, form in
+        let backup: JSONObject = [
+          "name": .string(form["name"]), "volume_id": .string(context.id), "force": true,
+          "incremental": .bool(form.isOn("incremental")),
+        ]
+        try await context.client.send("POST", service, path(context.session, "/backups"), ["backup": .object(backup)])
+        return .to("/project/backups", "The backup is being made.")
+      }),
+    Action(
+      "upload", "Upload as image", when: { ["available", "in-use"].contains($0.json.text("status")) },
+      fields: {
+        [
+          Field("name", "Name", value: $0.json.text("name"), required: true),
+          .choice("format", "Format", ["qcow2", "raw"].map { Field.Option($0) }, required: true),
+        ]
+      },
+      { context, form in
+        let upload: JSONObject = [
+          "image_name": .string(form["name"]), "disk_format": .string(form["format"]), "container_format": "bare",
+          "force": true,
+        ]
+        try await context.client.send(
+          "POST", service, context.path + "/action", ["os-volume_upload_image": .object(upload)])
+        return .to("/project/images", "The image is being made.")
+      }),
+    Action(
+      "transfer", "Offer to another project", when: isFree,
+      fields: { [Field("name", "Name", value: $0.json.text("name"))] },
+      { context, form in
+        let made =
+          try await context.client.send(
+            "POST", service, path(context.session, "/volume-transfers"),
+            ["transfer": ["volume_id": .string(context.id), "name": .string(form["name"])]])["transfer"] ?? .null
+        return .secret(
+          title: "Volume transfer",
+          explanation: "Give both to somebody of the other project: the key is shown this one time.",
+          text: "id: \(made.text("id"))\nkey: \(made.text("auth_key"))\n", file: "transfer.txt")
+      }),
   ]
 
   static let snapshots: Panel = {
@@ -136,39 +197,18 @@ enum VolumePanels {
     ]
     panel.empty = "No snapshots yet. Make one from a volume."
     panel.isLive = true
-    panel.rowActions = [.delete(service, "snapshot") { one($0, "snapshots") }]
+    panel.rowActions = [
+      Action("volume", "Create volume", when: isFree) { context, _ in
+        .to("/project/volumes/-/create?snapshot=" + Percent.encode(context.id), nil)
+      },
+      Action("launch", "Launch instance", when: isFree) { context, _ in
+        .to("/project/launch?source=snapshot:" + Percent.encode(context.id), nil)
+      }, .edit("snapshot", [Member("name", "Name"), .description]), .delete(),
+    ]
     panel.find = { client, session, id in
       try await client.get(service, path(session, "/snapshots/\(Percent.encode(id))"))["snapshot"] ?? .null
     }
     panel.blocks = { [.facts("Overview", Facts.all($0.json))] }
-    return panel
-  }()
-
-  static let types: Panel = {
-    var panel = Panel(
-      area: .admin, id: "volume-types", title: "Volume types", noun: "volume type", icon: "volume", service: service,
-      path: { path($0, "/types") }, collection: "volume_types")
-    panel.hasPage = false
-    panel.columns = [
-      Column("Name", sort: "name") { $0.link }, .text("Description", "description"),
-      Column("Public") { .flag($0.json["is_public"]) },
-    ]
-    panel.empty = "No volume types yet."
-    panel.tableActions = [
-      Action(
-        "create", "Create volume type", style: .primary,
-        fields: { _ in [Field("name", "Name", required: true), Field("description", "Description")] },
-        { context, form in
-          try await context.client.send(
-            "POST", service, path(context.session, "/types"),
-            ["volume_type": ["name": .string(form["name"]), "description": .string(form["description"])]])
-          return .list("Created.")
-        })
-    ]
-    panel.find = { client, session, id in
-      try await client.get(service, path(session, "/types/\(Percent.encode(id))"))["volume_type"] ?? .null
-    }
-    panel.rowActions = [.delete(service, "volume type") { one($0, "types") }]
     return panel
   }()
 }

@@ -1,8 +1,7 @@
 /// Korean texts by their English ones.
 enum Korean {
-  static let texts: [String: String] = pages.merging(panels) { first, _ in first }.merging(KoreanForms.texts) {
-    first, _ in first
-  }
+  static let texts: [String: String] = [panels, KoreanForms.texts, KoreanPanels.texts, KoreanMessages.texts]
+    .reduce(pages) { all, more in all.merging(more) { first, _ in first } }
 
   /// The frame, and pages that are no panels.
   private static let pages: [String: String] = [

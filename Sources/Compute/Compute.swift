@@ -26,17 +26,20 @@ public struct ComputeSettings: Sendable {
   public var forcesConfigDrive: Bool
   /// Where copies of disks are written before they become images; it needs room for the largest of them.
   public var snapshotFolder: String
+  /// How long a guest may hold on to a volume that it was asked to let go: longer than its start, in which it hears nothing.
+  public var volumeDetachDeadline: Duration
 
   public init(
     host: String, zone: String = "nova", region: String = "RegionOne", hostAddress: String = "127.0.0.1",
     dhcpDomain: String = "novalocal", shutdownGrace: Duration = .seconds(60),
     heartbeatInterval: Duration = .seconds(10), syncInterval: Duration = .seconds(60),
-    forcesConfigDrive: Bool = false, snapshotFolder: String = "/var/tmp"
+    forcesConfigDrive: Bool = false, snapshotFolder: String = "/var/tmp",
+    volumeDetachDeadline: Duration = .seconds(120)
   ) {
     (self.host, self.zone, self.region, self.hostAddress) = (host, zone, region, hostAddress)
     (self.dhcpDomain, self.shutdownGrace, self.heartbeatInterval) = (dhcpDomain, shutdownGrace, heartbeatInterval)
     (self.syncInterval, self.forcesConfigDrive) = (syncInterval, forcesConfigDrive)
-    self.snapshotFolder = snapshotFolder
+    (self.snapshotFolder, self.volumeDetachDeadline) = (snapshotFolder, volumeDetachDeadline)
   }
 }
 
@@ -52,6 +55,8 @@ public struct ComputeDependencies: Sendable {
   public let securityGroups: any SecurityGroupProxying
   public let allocations: any Allocating
   public let projects: any ProjectDirectory
+  /// nil: this cloud has no Block Storage.
+  public let volumes: (any VolumeAttaching)?
   public let settings: ComputeSettings
 }
 

@@ -16,11 +16,12 @@ public final class ComputeService: MetadataAnswering, Sendable {
     database: any Database, clock: any WallClock = SystemClock(), log: Log, engine: WorkflowEngine,
     hypervisor: any Hypervisor, images: any ImageSource, ports: any PortBinding,
     securityGroups: any SecurityGroupProxying, allocations: any Allocating, projects: any ProjectDirectory,
-    settings: ComputeSettings
+    volumes: (any VolumeAttaching)? = nil, settings: ComputeSettings
   ) {
     let dependencies = ComputeDependencies(
       database: database, clock: clock, log: log, engine: engine, hypervisor: hypervisor, images: images, ports: ports,
-      securityGroups: securityGroups, allocations: allocations, projects: projects, settings: settings)
+      securityGroups: securityGroups, allocations: allocations, projects: projects, volumes: volumes,
+      settings: settings)
     self.dependencies = dependencies
     metadata = MetadataService(service: dependencies)
     sync = Reconciler(name: "guests", interval: settings.syncInterval, log: log) {
@@ -30,14 +31,15 @@ public final class ComputeService: MetadataAnswering, Sendable {
   }
 
   /// The tables of Compute.
-  public static let migrations: [Migration] = ServerStore.migrations + CatalogueRoutes.migrations
+  public static let migrations: [Migration] =
+    ServerStore.migrations + CatalogueRoutes.migrations + BlockDeviceStore.migrations
 
   /// Every workflow on servers.
   static func workflows(_ service: ComputeDependencies) -> [WorkflowDefinition] {
     [BuildServer(service: service).definition, DeleteServer(service: service).definition]
       + [RebuildServer(service: service).definition, SnapshotServer(service: service).definition]
       + PowerServer(service: service).definitions + InterfaceServer(service: service).definitions
-      + ResizeServer(service: service).definitions
+      + ResizeServer(service: service).definitions + VolumeServer(service: service).definitions
   }
 
   /// Compute's API, microversions 2.1 to 2.104.
@@ -54,6 +56,8 @@ public final class ComputeService: MetadataAnswering, Sendable {
     routes += ServerMetadataRoutes.routes(service)
     routes += ServerTagRoutes.routes(service)
     routes += InterfaceRoutes.routes(service)
+    routes += VolumeAttachmentRoutes.routes(service)
+    routes += ExternalEventRoutes.routes(service)
     routes += InstanceActionRoutes.routes(service)
     routes += ConsoleRoutes.routes(service)
     routes += ServerMigrationRoutes.routes(service)

@@ -9,7 +9,7 @@ import Workflow
 
 /// A Compute service with the initial flavors, one node that reports, and security groups in a table.
 struct CatalogueWorld {
-  let database: SQLiteDatabase
+  let database: any Database
   let clock = TestClock()
   let engine: WorkflowEngine
   let service: ComputeService

@@ -1,4 +1,5 @@
 import Contracts
+import Foundation
 import Kit
 import Store
 import Synchronization
@@ -34,7 +35,7 @@ final class FakeGuests: Hypervisor {
     if let power { continuation.yield(GuestStatus(id: id, power: power)) }
   }
 
-  private func change(_ verb: String, _ id: String, _ body: (inout Guest) throws -> Void) throws {
+  func change(_ verb: String, _ id: String, _ body: (inout Guest) throws -> Void) throws {
     try state.withLock { state in
       state.calls.append(verb)
       if let fault = state.failures[verb] { throw fault }
@@ -91,7 +92,7 @@ final class FakeGuests: Hypervisor {
   func reconfigure(_ spec: GuestSpec) async throws {
     try change(spec.vcpus > 1 ? "reconfigure" : "restore", spec.id) { guest in
       guard guest.power == .shutdown else { throw Fault.conflict("the guest runs") }
-      (guest.spec.vcpus, guest.spec.memoryMB) = (spec.vcpus, spec.memoryMB)
+      (guest.spec.vcpus, guest.spec.memoryMB, guest.spec.volumes) = (spec.vcpus, spec.memoryMB, spec.volumes)
     }
   }
   func snapshotRoot(of id: String, to path: String) async throws { try change("snapshot", id) { _ in } }
@@ -143,6 +144,7 @@ final class FakeImages: ImageSource {
   func importFile(_ path: String, into id: String) async throws {
     if let fault = failing.withLock({ $0 }) { throw fault }
     images.withLock { $0[id]?.status = "active" }
+    try? FileManager.default.removeItem(atPath: path)
   }
   func reserve(_ summary: ImageSummary, tx: any Transaction) throws { images.withLock { $0[summary.id] = summary } }
   func discard(_ id: String, tx: any Transaction) throws {

@@ -108,7 +108,8 @@ struct ServerInputTests {
         func send(_ server: String, _ token: String) async throws -> ServerWorld.Answer {
           let path = route.pattern.replacing("{server_id}", with: server).replacing("{key}", with: "k")
             .replacing("{tag}", with: "t").replacing("{port_id}", with: "p").replacing("{request_id}", with: "r")
-            .replacing("{network_label}", with: "n").replacing("{migration_id}", with: "1")
+            .replacing("{volume_id}", with: FakeVolumes.free).replacing("{network_label}", with: "n").replacing(
+              "{migration_id}", with: "1")
           return try await world.send(route.method, path, body, as: token, version: version.description)
         }
         let name = "\(route.method) \(route.pattern) \(route.action ?? "") \(version)"
@@ -185,6 +186,10 @@ struct ServerInputTests {
     case (_, "{key}"): return ["meta": ["k": "v"]]
     case (_, "tags"): return ["tags": ["x"]]
     case (_, "os-interface"): return ["interfaceAttachment": [:]]
+    case (_, "os-volume_attachments"), (_, "{volume_id}"):
+      return ["volumeAttachment": ["volumeId": .string(FakeVolumes.free)]]
+    case (_, "os-server-external-events"):
+      return ["events": [["name": "network-changed", "server_uuid": .string(UUIDText.make())]]]
     case (_, "remote-consoles"): return ["remote_console": ["protocol": "vnc", "type": "novnc"]]
     default: return nil
     }

@@ -9,12 +9,13 @@ import Workflow
 
 /// A Compute service on fakes, with a database of its own.
 final class ServerWorld: Sendable {
-  let database: SQLiteDatabase
+  let database: any Database
   let clock = TestClock()
   let engine: WorkflowEngine
   let guests: FakeGuests
   let images: FakeImages
   let ports: FakePorts
+  let volumes = FakeVolumes()
   let allocations = FakeAllocations()
   let service: ComputeService
   let router: APIRouter
@@ -23,11 +24,14 @@ final class ServerWorld: Sendable {
 
   init(crash: (@Sendable (CrashPoint, Job, String) throws -> Void)? = nil) async throws {
     database = try await TestKit.database(
-      JobStore.migrations + ComputeService.migrations + [FakePorts.migration, FakeAllocations.migration])
+      JobStore.migrations + ComputeService.migrations + [
+        FakePorts.migration, FakeAllocations.migration,
+        FakeVolumes.migration(owner: TestVerifier.mainProject, other: TestVerifier.otherProject),
+      ])
     (guests, ports) = (FakeGuests(), FakePorts())
     images = FakeImages(owner: TestVerifier.mainProject, other: TestVerifier.otherProject)
     engine = WorkflowEngine(database: database, node: "node1", log: TestKit.log, clock: clock, crash: crash)
-    service = Self.service(database, clock, engine, guests, images, ports, allocations)
+    service = Self.service(database, clock, engine, guests, images, ports, allocations, volumes)
     router = APIRouter(service.api, verifier: TestVerifier(), log: TestKit.log)
     let now = clock.now()
     try await database.write { tx in
@@ -49,19 +53,19 @@ final class ServerWorld: Sendable {
   }
 
   static func service(
-    _ database: SQLiteDatabase, _ clock: TestClock, _ engine: WorkflowEngine, _ guests: FakeGuests,
-    _ images: FakeImages, _ ports: FakePorts, _ allocations: FakeAllocations
+    _ database: any Database, _ clock: TestClock, _ engine: WorkflowEngine, _ guests: FakeGuests,
+    _ images: FakeImages, _ ports: FakePorts, _ allocations: FakeAllocations, _ volumes: FakeVolumes
   ) -> ComputeService {
     ComputeService(
       database: database, clock: clock, log: TestKit.log, engine: engine, hypervisor: guests, images: images,
       ports: ports, securityGroups: FakeSecurityGroups(), allocations: allocations, projects: TestVerifier(),
-      settings: ComputeSettings(host: "node1"))
+      volumes: volumes, settings: ComputeSettings(host: "node1"))
   }
 
   /// A process that starts on the same database after this one was killed.
   func restarted() async throws {
     let engine = WorkflowEngine(database: database, node: "node1", log: TestKit.log, clock: clock)
-    let service = Self.service(database, clock, engine, guests, images, ports, allocations)
+    let service = Self.service(database, clock, engine, guests, images, ports, allocations, volumes)
     try await engine.takeOver()
     try await service.start()
     try await drain(engine)
@@ -71,13 +75,26 @@ final class ServerWorld: Sendable {
   func drain(_ engine: WorkflowEngine? = nil) async throws {
     let engine = engine ?? self.engine
     for _ in 0..<40 {
-      let next = try await database.read { tx in
-        try tx.first("SELECT MIN(run_at) AS t FROM job WHERE is_live = 1 AND lease_until IS NULL")?
-          .optionalTimestamp("t")
-      }
-      guard let next else { return }
+      guard let next = try await nextRun() else { return }
       if next > clock.now() { clock.advance(next - clock.now()) }
-      try await engine.drain()
+      // A job that waits for another try waits for this clock.
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await engine.drain() }
+        group.addTask { [self] in
+          while !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(20))
+            if let next = try await nextRun(), next > clock.now() { clock.advance(next - clock.now()) }
+          }
+        }
+        try await group.next()
+        group.cancelAll()
+      }
+    }
+  }
+  private func nextRun() async throws -> Timestamp? {
+    try await database.read { tx in
+      try tx.first("SELECT MIN(run_at) AS t FROM job WHERE is_live = 1 AND lease_until IS NULL")?
+        .optionalTimestamp("t")
     }
   }
 
@@ -144,6 +161,8 @@ final class ServerWorld: Sendable {
         $0.text("what")
       } + tx.query("SELECT 'claim ' || consumer AS what FROM fake_claim").map { $0.text("what") }
         + tx.query("SELECT 'job ' || kind AS what FROM job WHERE is_live = 1").map { $0.text("what") }
+        + tx.query("SELECT 'attachment ' || volume_id AS what FROM fake_attachment").map { $0.text("what") }
+        + tx.query("SELECT 'device ' || id AS what FROM block_device").map { $0.text("what") }
         + tx.query("SELECT 'member ' || server_id AS what FROM server_group_member").map { $0.text("what") }
     }
     return rows + guests.guests.keys.map { "guest \($0)" }

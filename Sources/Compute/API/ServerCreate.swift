@@ -8,6 +8,8 @@ import Workflow
 /// jobs: all or nothing, in one transaction.
 struct ServerCreate {
   let order: ServerOrder
+  /// Since 2.60.
+  let allowsMultiattach: Bool
   let auth: AuthContext
   let requestID: String
   let service: ComputeDependencies
@@ -20,7 +22,11 @@ struct ServerCreate {
     }
     let now = service.clock.now()
     let flavor = try self.flavor()
-    let image = try self.image(flavor)
+    let plan = try BlockDevicePlan(
+      order: order.devices, imageID: order.imageID, countMax: order.countMax, flavor: flavor, auth: auth,
+      allowsMultiattach: allowsMultiattach, service: service, tx: tx
+    ).run()
+    try check(plan, flavor)
     let keypair = try self.keypair()
     try checkLimits()
     try checkPlace(now: now)
@@ -34,38 +40,45 @@ struct ServerCreate {
           + "subnet first, or ask for the network 'none'.")
     }
     var template = Server(
-      id: "", projectID: auth.projectID, userID: auth.user.id, name: order.name, hostname: "", imageID: image.id,
-      flavor: flavor, reservationID: RandomText.reservation(), createdAt: now, updatedAt: now)
-    fill(&template, image, keypair)
+      id: "", projectID: auth.projectID, userID: auth.user.id, name: order.name, hostname: "",
+      imageID: order.imageID ?? "", flavor: flavor, reservationID: RandomText.reservation(), createdAt: now,
+      updatedAt: now)
+    fill(&template, plan.boot.properties, keypair)
+    template.isVolumeBacked = plan.isVolumeBacked
+    template.blockDevices = plan.devices
+    template.nameDevices()
     template.networks = networks
     template.securityGroups = groups
     let servers = (0..<count).map { named(template, index: $0, count: count) }
-    for server in servers { try ServerStore.insert(server, tx: tx) }
+    for server in servers {
+      try ServerStore.insert(server, tx: tx)
+      try ServerVolumes(service: service).insert(server.blockDevices, tx: tx)
+    }
     try join(servers, now: now)
     for server in servers {
       try service.engine.enqueue(
         NewJob(
-          kind: ServerJob.build.rawValue, subject: server.subject, requestID: requestID, userID: auth.user.id,
-          projectID: auth.projectID), tx: tx)
+          kind: ServerJob.build.rawValue, subject: server.subject, input: ["isAdmin": .bool(auth.isAdmin)],
+          requestID: requestID, userID: auth.user.id, projectID: auth.projectID), tx: tx)
     }
     return servers
   }
 
-  private func fill(_ server: inout Server, _ image: ImageSummary, _ keypair: Keypair?) {
+  private func fill(_ server: inout Server, _ image: [String: String], _ keypair: Keypair?) {
     server.description = order.description
-    server.imageProperties = image.properties
+    server.imageProperties = image
     server.keyName = keypair?.name
     server.keyType = keypair?.type
     server.publicKey = keypair?.publicKey
     server.userData = order.userData
     server.hasConfigDrive =
       order.wantsConfigDrive || service.settings.forcesConfigDrive
-      || image.properties["img_config_drive"] == "mandatory"
+      || image["img_config_drive"] == "mandatory"
     server.accessIPv4 = order.accessIPv4
     server.accessIPv6 = order.accessIPv6
     server.adminPassword = order.adminPassword
     server.hasAutoDisk =
-      order.isAutoDisk ?? image.properties["auto_disk_config"].flatMap { Schema.boolean(.string($0)) } ?? false
+      order.isAutoDisk ?? image["auto_disk_config"].flatMap { Schema.boolean(.string($0)) } ?? false
     server.hints = order.hints
     server.trustedCertificates = order.certificates
     server.files = order.files
@@ -79,6 +92,10 @@ struct ServerCreate {
     var server = template
     server.id = UUIDText.make()
     server.launchIndex = index
+    for place in server.blockDevices.indices {
+      server.blockDevices[place].id = UUIDText.make()
+      server.blockDevices[place].serverID = server.id
+    }
     let derived = Server.hostname(from: order.name, id: server.id)
     server.hostname = order.hostname ?? (count > 1 ? "\(derived)-\(index + 1)" : derived)
     if count > 1 { server.name = "\(order.name)-\(index + 1)" }
@@ -91,18 +108,34 @@ struct ServerCreate {
     guard let flavor = try FlavorStore.find(order.flavorID, visibleTo: auth, tx: tx), !flavor.isDisabled else {
       throw Fault.badRequest("Flavor \(order.flavorID.prefix(255)) could not be found.")
     }
-    if flavor.diskGB == 0, !auth.isAdmin {
-      throw Fault.forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
-    }
     return ServerFlavor(flavor)
   }
 
-  private func image(_ flavor: ServerFlavor) throws -> ImageSummary {
-    guard let image = try service.images.image(order.imageID, visibleTo: auth, tx: tx) else {
-      throw Fault.badRequest("Can not find requested image")
+  /// Whether what is booted fits the flavor.
+  private func check(_ plan: BlockDevicePlan.Result, _ flavor: ServerFlavor) throws {
+    if !plan.isVolumeBacked {
+      if flavor.diskGB == 0, !auth.isAdmin {
+        throw Fault.forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
+      }
+      guard let image = plan.boot.image else { throw BlockDeviceOrder.bootSequence }
+      return try Self.check(image, fits: flavor)
     }
-    try Self.check(image, fits: flavor)
-    return image
+    if let image = plan.boot.image, image.status != "active" {
+      throw Fault.badRequest("Image \(image.id) is not active.")
+    }
+    guard flavor.memoryMB >= plan.boot.minRAMMB else {
+      throw Fault.badRequest("Flavor's memory is too small for requested image.")
+    }
+    let root = plan.devices.first { $0.isRoot && $0.isVolume }
+    if let root, root.source != .volume, let size = root.size, size < plan.boot.minDiskGB {
+      throw Self.volumeTooSmall(size, plan.boot.minDiskGB)
+    }
+  }
+
+  static func volumeTooSmall(_ size: Int, _ needed: Int) -> Fault {
+    .badRequest(
+      "Volume is smaller than the minimum size specified in image metadata. Volume size is \(size << 30) bytes, minimum "
+        + "size is \(needed << 30) bytes.")
   }
 
   /// Throws 400 faults when the image cannot boot on the flavor.

@@ -7,13 +7,14 @@ import Store
 enum ServerRebuild {
   static func handle(_ call: Call, _ service: ComputeDependencies) async throws -> Reply {
     try ServerSchema.rebuild(call.microversion).check(call.body)
-    let auth = try call.auth
     let wish = call.body["rebuild"] ?? .null
     let password = wish["adminPass"]?.string ?? RandomText.password()
     let server = try await ServerAction(call: call, service: service).start(.rebuild, .rebuild) { server, tx in
-      try apply(wish, to: &server, auth: auth, service: service, tx: tx)
+      let volume = try apply(wish, to: &server, call, service: service, tx: tx)
       server.adminPassword = password
-      return ["wasStopped": .bool(server.state == .stopped)]
+      var input: JSONObject = ["wasStopped": .bool(server.state == .stopped)]
+      if let volume { (input["volume"], input["image"]) = (.string(volume), wish["imageRef"] ?? .null) }
+      return .object(input)
     }
     let facts = try await service.database.read { tx in
       try ServerFacts.read([server], call, service: service, withGroups: true, tx: tx)
@@ -27,15 +28,17 @@ enum ServerRebuild {
     return .json(["server": .object(body)], status: 202)
   }
 
+  /// Returns the volume that is to be written anew.
   private static func apply(
-    _ wish: JSONValue, to server: inout Server, auth: AuthContext, service: ComputeDependencies, tx: any Transaction
-  ) throws {
+    _ wish: JSONValue, to server: inout Server, _ call: Call, service: ComputeDependencies, tx: any Transaction
+  ) throws -> String? {
+    let auth = try call.auth
     let id = wish["imageRef"]?.string.flatMap { UUIDText.canonical($0) } ?? ""
     guard let image = try service.images.image(id, visibleTo: auth, tx: tx) else {
       throw Fault.badRequest("Cannot find image for rebuild")
     }
-    try ServerCreate.check(image, fits: server.flavor)
-    server.imageID = image.id
+    let volume = try check(image, server, call, service: service, tx: tx)
+    if !server.isVolumeBacked { server.imageID = image.id }
     server.imageProperties = image.properties
     if let name = wish["name"]?.string { server.name = name }
     if let description = wish["description"] { server.description = description.string }
@@ -48,10 +51,47 @@ enum ServerRebuild {
       server.trustedCertificates = certificates.array?.compactMap(\.string)
     }
     if let key = wish["key_name"] { try take(key.string, &server, tx: tx) }
-    guard let metadata = wish["metadata"] else { return }
+    guard let metadata = wish["metadata"] else { return volume }
     server.metadata = metadata.texts
     try ServerCreate.checkMetadata(server.metadata.count, projectID: server.projectID, tx: tx)
     try ServerStore.setMetadata(server.metadata, serverID: server.id, tx: tx)
+    return volume
+  }
+
+  /// Throws 400 faults when the server cannot be rebuilt from the image. Returns the volume that gets its content: since
+  /// 2.93, that of a server that boots from a volume; before, such a server keeps its image.
+  private static func check(
+    _ image: ImageSummary, _ server: Server, _ call: Call, service: ComputeDependencies, tx: any Transaction
+  ) throws -> String? {
+    var root: VolumeSummary?
+    for device in server.volumes {
+      guard let id = device.volumeID, let volume = try service.storage().volume(id, tx: tx) else { continue }
+      // After a rebuild that failed its volumes are still reserved for it.
+      let isReserved = !device.isAttached && ["reserved", "error"].contains(volume.status)
+      guard volume.status == "in-use" || isReserved else {
+        throw Fault.badRequest(
+          "Invalid volume: volume '\(id)' status must be 'in-use'. Currently in '\(volume.status)' status")
+      }
+      if device.isRoot { root = volume }
+    }
+    guard server.isVolumeBacked, let root else {
+      try ServerCreate.check(image, fits: server.flavor)
+      return nil
+    }
+    guard image.status == "active" else { throw Fault.badRequest("Image \(image.id) is not active.") }
+    guard server.flavor.memoryMB >= image.minRAMMB else {
+      throw Fault.badRequest("Flavor's memory is too small for requested image.")
+    }
+    guard call.since(2, 93) else {
+      guard root.imageMetadata["image_id"] == image.id else {
+        throw Fault.badRequest(
+          "Image \(image.id) is unacceptable: Unable to rebuild with a different image for a volume-backed server.")
+      }
+      return nil
+    }
+    let needed = max(image.minDiskGB, (max(image.virtualSizeBytes, image.sizeBytes) + (1 << 30) - 1) >> 30)
+    guard root.sizeGB >= needed else { throw ServerCreate.volumeTooSmall(root.sizeGB, needed) }
+    return root.id
   }
 
   private static func take(_ name: String?, _ server: inout Server, tx: any Transaction) throws {
@@ -80,7 +120,13 @@ enum ServerResize {
       guard flavor.id != server.flavor.id else {
         throw Fault.badRequest("When resizing, instances must change flavor!")
       }
-      guard flavor.diskGB >= server.flavor.diskGB, flavor.ephemeralGB >= server.flavor.ephemeralGB else {
+      if flavor.diskGB == 0, !server.isVolumeBacked, server.flavor.diskGB != 0 {
+        throw Fault.badRequest(
+          "Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.")
+      }
+      guard server.isVolumeBacked || flavor.diskGB >= server.flavor.diskGB,
+        flavor.ephemeralGB >= server.flavor.ephemeralGB
+      else {
         throw Fault.badRequest(
           "Resize to flavor \(flavor.id) is not possible: its disks (\(flavor.diskGB) GB and \(flavor.ephemeralGB) GB) "
             + "are smaller than the server's (\(server.flavor.diskGB) GB and \(server.flavor.ephemeralGB) GB).")

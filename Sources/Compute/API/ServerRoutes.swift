@@ -71,7 +71,10 @@ enum ServerRoutes {
     let auth = try call.auth
     let order = try ServerOrder(call)
     let servers = try await service.database.write { tx in
-      try ServerCreate(order: order, auth: auth, requestID: call.requestID, service: service, tx: tx).run()
+      try ServerCreate(
+        order: order, allowsMultiattach: call.since(2, 60), auth: auth, requestID: call.requestID, service: service,
+        tx: tx
+      ).run()
     }
     guard let first = servers.first else { throw Fault.internal("no server was created") }
     if order.returnsReservation {

@@ -109,7 +109,7 @@ struct ServerView {
     view.append("OS-EXT-STS:task_state", .optional(server.isDeleted ? nil : activity.task))
     view.append("OS-EXT-STS:vm_state", .string(server.state.rawValue))
     view.append("OS-EXT-STS:power_state", .int(server.power.rawValue))
-    view.append("os-extended-volumes:volumes_attached", [])
+    view.append("os-extended-volumes:volumes_attached", .array(server.volumes.compactMap(volume)))
     if call.since(2, 16), isAdmin {
       view.append("host_status", .string(server.host.map { facts.hostStatus[$0] ?? "UNKNOWN" } ?? ""))
     }
@@ -144,6 +144,12 @@ struct ServerView {
     if call.since(2, 90), isShort || !isAdmin { view.append("OS-EXT-SRV-ATTR:hostname", .string(server.hostname)) }
     if call.since(2, 96), !isShort { view.append("pinned_availability_zone", .optional(server.pinnedZone)) }
     if call.since(2, 100) { view.append("scheduler_hints", .object(server.hints)) }
+  }
+
+  private func volume(_ device: BlockDevice) -> JSONValue? {
+    guard let id = device.volumeID else { return nil }
+    return call.since(2, 3)
+      ? ["id": .string(id), "delete_on_termination": .bool(device.deletesOnTermination)] : ["id": .string(id)]
   }
 
   private func image(_ server: Server) -> JSONValue {

@@ -12,9 +12,12 @@ struct ServerFlavor: Sendable, Equatable {
   var swapMB: Int
   var extraSpecs: [String: String]
 
-  /// What it takes of a host. The disk of a flavor with none is the image's, which Placement does not count.
-  var request: ResourceRequest {
-    ResourceRequest(vcpus: vcpus, memoryMB: memoryMB, diskGB: diskGB + ephemeralGB + (swapMB + 1023) / 1024)
+  /// What it takes of a host. The disk of a flavor with none is the image's, which Placement does not count; a server that
+  /// boots from a volume has no root disk on the host.
+  func request(isVolumeBacked: Bool) -> ResourceRequest {
+    ResourceRequest(
+      vcpus: vcpus, memoryMB: memoryMB,
+      diskGB: (isVolumeBacked ? 0 : diskGB) + ephemeralGB + (swapMB + 1023) / 1024)
   }
 
   var json: JSONValue {
@@ -99,7 +102,9 @@ struct Server: Sendable {
   var pinnedZone: String?
   /// Only this host will do (`zone:host`, or `host` since 2.74).
   var forcedHost: String?
+  /// Empty when it boots from a volume and no image was named.
   var imageID: String
+  var isVolumeBacked = false
   var imageProperties: [String: String] = [:]
   var flavor: ServerFlavor
   /// While a resize is under way: the flavor that it leads to. Quota counts the larger of both.
@@ -141,10 +146,14 @@ struct Server: Sendable {
   var fault: ServerFault?
   var metadata: [String: String] = [:]
   var tags: [String] = []
+  /// Volumes, and local disks that were asked for beside those of the flavor.
+  var blockDevices: [BlockDevice] = []
 
   /// What quota and Placement hold for it: during a resize enough for both flavors.
   var held: ResourceRequest {
-    [newFlavor, oldFlavor].compactMap { $0?.request }.reduce(flavor.request) { sum, other in
+    let request = flavor.request(isVolumeBacked: isVolumeBacked)
+    return [newFlavor, oldFlavor].compactMap { $0?.request(isVolumeBacked: isVolumeBacked) }.reduce(request) {
+      sum, other in
       ResourceRequest(
         vcpus: max(sum.vcpus, other.vcpus), memoryMB: max(sum.memoryMB, other.memoryMB),
         diskGB: max(sum.diskGB, other.diskGB))

@@ -7,7 +7,9 @@ struct ServerOrder: Sendable {
   var name: String
   var description: String?
   var hostname: String?
-  var imageID: String
+  /// nil: it boots from a block device.
+  var imageID: String?
+  var devices: BlockDeviceOrder
   var flavorID: String
   /// nil: the automatic choice; empty: no network.
   var networks: [NetworkRequest]?
@@ -58,7 +60,8 @@ struct ServerOrder: Sendable {
     countMin = body["min_count"].flatMap { Schema.integer($0) } ?? 1
     countMax = body["max_count"].flatMap { Schema.integer($0) } ?? countMin
     returnsReservation = body["return_reservation_id"].flatMap { Schema.boolean($0) } ?? false
-    imageID = try Self.image(body)
+    devices = try BlockDeviceOrder(body, hasImage: body["imageRef"]?.string.map { !$0.isEmpty } ?? false)
+    imageID = try Self.image(body, devices)
     networks = try Self.networks(body["networks"])
     needsNetwork = body["networks"]?.string == "auto"
     (zone, forcedHost) = try Self.place(body, isAdmin: call.identity?.isAdmin == true)
@@ -95,48 +98,17 @@ struct ServerOrder: Sendable {
     return text.split(separator: "/").last.map(String.init) ?? text
   }
 
-  // MARK: Image and block devices
+  // MARK: Image
 
-  /// The image to boot from. Block devices may only describe that: an image that becomes the local root disk, and blank
-  /// local disks that the flavor provides.
-  private static func image(_ body: JSONValue) throws -> String {
-    let legacy = body["block_device_mapping"]?.array ?? []
-    let mappings = body["block_device_mapping_v2"]?.array ?? []
-    guard legacy.isEmpty || mappings.isEmpty else {
-      throw Fault.badRequest(
-        "Using different block_device_mapping syntaxes is not allowed in the same request.")
+  /// The image to boot from; nil: block devices tell. Throws 400 faults.
+  private static func image(_ body: JSONValue, _ devices: BlockDeviceOrder) throws -> String? {
+    guard let reference = body["imageRef"]?.string, !reference.isEmpty else {
+      if devices.isEmpty { throw Fault.badRequest("Missing imageRef attribute") }
+      return nil
     }
-    if !legacy.isEmpty { throw volumesFault }
-    let reference = body["imageRef"]?.string.flatMap { $0.isEmpty ? nil : $0 }
-    var root: String?
-    for mapping in mappings {
-      switch (mapping["source_type"]?.string, mapping["destination_type"]?.string ?? "local") {
-      case ("image", "local"):
-        let image = mapping["uuid"]?.string ?? mapping["image_id"]?.string
-        let index = mapping["boot_index"].flatMap { Schema.integer($0) }
-        guard let image, index == 0, root == nil else {
-          throw Fault.badRequest(
-            "Block Device Mapping is Invalid: Boot sequence for the instance and image/block "
-              + "device mapping combination is not valid.")
-        }
-        root = image
-      case ("blank", "local"): break
-      case (nil, _):
-        throw Fault.badRequest("Block Device Mapping is Invalid: an entry needs a source_type.")
-      default: throw volumesFault
-      }
-    }
-    if let root, let reference, UUIDText.canonical(root) != UUIDText.canonical(reference) {
-      throw Fault.badRequest("Block Device Mapping is Invalid: the boot device is another image than imageRef.")
-    }
-    guard let image = reference ?? root else { throw Fault.badRequest("Missing imageRef attribute") }
-    guard let id = UUIDText.canonical(image) else { throw Fault.badRequest("Invalid imageRef provided.") }
+    guard let id = UUIDText.canonical(reference) else { throw Fault.badRequest("Invalid imageRef provided.") }
     return id
   }
-
-  private static let volumesFault = Fault.badRequest(
-    "Block Device Mapping is Invalid: this cloud has no block storage service, so servers cannot use volumes or "
-      + "snapshots. Boot from an image instead (imageRef).")
 
   // MARK: Networks
 

@@ -73,6 +73,12 @@ struct ServerRule: Sendable {
   static let changePassword = ServerRule("changePassword", [.active])
   static let attachInterface = ServerRule("attach_interface", [.active, .paused, .stopped])
   static let detachInterface = ServerRule("detach_interface", [.active, .paused, .stopped])
+  static let attachVolume = ServerRule("attach_volume", volumeStates)
+  static let detachVolume = ServerRule("detach_volume", volumeStates)
+  private static let volumeStates: Set<VMState> = [
+    .active, .paused, .stopped, .resized, .softDeleted, .shelved, .shelvedOffloaded,
+  ]
+  static let swapVolume = ServerRule("swap_volume", [.active, .paused, .resized])
   static let updateMetadata = ServerRule(
     "update metadata", [.active, .paused, .suspended, .stopped], tasks: .any, needsLaunch: false)
   static let deleteMetadata = ServerRule(

@@ -46,6 +46,10 @@ enum ServerJob: String, Sendable, CaseIterable {
   case attachInterface = "server-attach-interface"
   case detachInterface = "server-detach-interface"
   case createImage = "server-create-image"
+  case attachVolume = "server-attach-volume"
+  case detachVolume = "server-detach-volume"
+  case swapVolume = "server-swap-volume"
+  case extendVolume = "server-extend-volume"
   /// Changes of rows alone, kept in the timeline.
   case lock = "server-lock"
   case unlock = "server-unlock"
@@ -58,7 +62,7 @@ enum ServerJob: String, Sendable, CaseIterable {
   /// `OS-EXT-STS:task_state` while this job is at `step`.
   func task(step: Int) -> String? {
     switch self {
-    case .build: ["scheduling", "networking", "spawning"][min(max(step, 0), 2)]
+    case .build: ["scheduling", "block_device_mapping", "networking", "spawning"][min(max(step, 0), 3)]
     case .delete: "deleting"
     case .start: "powering-on"
     case .stop: "powering-off"
@@ -68,11 +72,15 @@ enum ServerJob: String, Sendable, CaseIterable {
     case .unpause: "unpausing"
     case .suspend: "suspending"
     case .resume: "resuming"
-    case .rebuild: ["rebuilding", "rebuild_block_device_mapping", "rebuild_spawning"][min(max(step, 0), 2)]
+    case .rebuild:
+      [
+        "rebuilding", "rebuild_block_device_mapping", "rebuild_block_device_mapping", "rebuild_spawning",
+      ][min(max(step, 0), 3)]
     case .resize: ["resize_prep", "resize_migrating", "resize_finish"][min(max(step, 0), 2)]
     case .revertResize: "resize_reverting"
     case .createImage: step == 0 ? "image_snapshot" : "image_uploading"
     case .confirmResize, .attachInterface, .detachInterface, .lock, .unlock: nil
+    case .attachVolume, .detachVolume, .swapVolume, .extendVolume: nil
     }
   }
 
@@ -107,6 +115,10 @@ enum ServerJob: String, Sendable, CaseIterable {
     case .attachInterface: "attach_interface"
     case .detachInterface: "detach_interface"
     case .createImage: "createImage"
+    case .attachVolume: "attach_volume"
+    case .detachVolume: "detach_volume"
+    case .swapVolume: "swap_volume"
+    case .extendVolume: "extend_volume"
     case .lock: "lock"
     case .unlock: "unlock"
     }

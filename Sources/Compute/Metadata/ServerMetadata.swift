@@ -92,8 +92,20 @@ struct ServerMetadata: Sendable {
     return .object(data)
   }
 
-  /// Interfaces with a tag (API reference, device tagging).
+  /// Volumes and interfaces with a tag (API reference, device tagging).
   private func devices(version: String) -> [JSONValue] {
+    let disks: [JSONValue] = server.volumes.compactMap { device in
+      guard let tag = device.tag else { return nil }
+      return [
+        "type": "disk", "bus": .string(device.bus ?? server.imageProperties["hw_disk_bus"] ?? "virtio"),
+        "address": "none", "serial": .optional(device.volumeID), "path": .optional(device.device),
+        "tags": [.string(tag)],
+      ]
+    }
+    return disks + interfaces(version: version)
+  }
+
+  private func interfaces(version: String) -> [JSONValue] {
     ports.compactMap { port in
       guard let tag = port.tag else { return nil }
       var device: JSONObject = ["type": "nic", "bus": "none", "address": "none", "mac": .string(port.mac)]
@@ -143,14 +155,10 @@ struct ServerMetadata: Sendable {
   private func blockDevices() -> [String: EC2Node] {
     let name = server.rootDevice.split(separator: "/").last.map(String.init) ?? "vda"
     var devices: [String: EC2Node] = ["ami": .text(name), "root": .text(server.rootDevice)]
-    var next = 1
-    func add(_ key: String) {
-      let letter = String(UnicodeScalar(UInt8(97 + next)))
-      devices[key] = .text("/dev/\(name.dropLast())\(letter)")
-      next += 1
+    for (disk, path) in server.localDiskNames { devices[disk] = .text(path) }
+    for (index, device) in server.volumes.filter({ !$0.isRoot }).enumerated() {
+      devices["ebs\(index)"] = .text(device.device ?? "")
     }
-    if server.flavor.ephemeralGB > 0 { add("ephemeral0") }
-    if server.flavor.swapMB > 0 { add("swap") }
     return devices
   }
 

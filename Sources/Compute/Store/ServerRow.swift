@@ -3,7 +3,7 @@ import Kit
 import Store
 
 extension Server {
-  /// A server without its metadata and tags.
+  /// A server without its metadata, tags and block devices.
   init(row: Row) {
     var flavors: [String: ServerFlavor] = [:]
     self.init(row: row, flavors: &flavors)
@@ -27,6 +27,7 @@ extension Server {
     zone = row.optionalText("zone")
     pinnedZone = row.optionalText("pinned_zone")
     forcedHost = row.optionalText("forced_host")
+    isVolumeBacked = row.bool("volume_backed")
     imageProperties = row.json("image_properties").texts
     newFlavor = row.optionalText("new_flavor") == nil ? nil : ServerFlavor(json: row.json("new_flavor"))
     oldFlavor = row.optionalText("old_flavor") == nil ? nil : ServerFlavor(json: row.json("old_flavor"))
@@ -71,7 +72,8 @@ extension Server {
       "id": id, "project_id": projectID, "user_id": userID, "name": name, "description": description,
       "hostname": hostname, "vm_state": state.rawValue, "power_state": power.rawValue, "host": host, "zone": zone,
       "pinned_zone": pinnedZone, "forced_host": forcedHost, "image_id": imageID,
-      "image_properties": JSONValue.texts(imageProperties), "flavor": flavor.json, "flavor_id": flavor.id,
+      "volume_backed": isVolumeBacked, "image_properties": JSONValue.texts(imageProperties), "flavor": flavor.json,
+      "flavor_id": flavor.id,
       "vcpus": held.vcpus, "memory_mb": held.memoryMB, "disk_gb": held.diskGB, "new_flavor": newFlavor?.json,
       "old_flavor": oldFlavor?.json, "old_state": oldState?.rawValue, "key_name": keyName, "key_type": keyType,
       "public_key": publicKey, "user_data": userData, "config_drive": hasConfigDrive,

@@ -54,12 +54,19 @@ enum ServerStore {
     return try complete([Server(row: row)], tx: tx).first
   }
 
+  /// The servers of these ids that are not deleted.
+  static func living(_ ids: Set<String>, tx: any Transaction) throws -> [String: Server] {
+    let rows = try tx.query("SELECT * FROM server WHERE deleted_at IS NULL AND id IN \(list: ids)")
+    let servers = try complete(rows.map { Server(row: $0) }, tx: tx)
+    return Dictionary(servers.map { ($0.id, $0) }) { first, _ in first }
+  }
+
   /// The servers that are not deleted on a host.
   static func onHost(_ host: String, tx: any Transaction) throws -> [Server] {
     try tx.query("SELECT * FROM server WHERE host = \(host) AND deleted_at IS NULL").map { Server(row: $0) }
   }
 
-  /// Reads metadata and tags of servers: two queries for all of them.
+  /// Reads metadata, tags and block devices of servers: three queries for all of them.
   static func complete(_ servers: [Server], tx: any Transaction) throws -> [Server] {
     guard !servers.isEmpty else { return [] }
     let ids = servers.map(\.id)
@@ -71,8 +78,10 @@ enum ServerStore {
     for row in try tx.query("SELECT * FROM server_tag WHERE server_id IN \(list: ids) ORDER BY position, tag") {
       tags[row.text("server_id"), default: []].append(row.text("tag"))
     }
+    let devices = try BlockDeviceStore.devices(ofServers: ids, tx: tx)
     return servers.map { server in
       var server = server
+      server.blockDevices = devices[server.id] ?? []
       server.metadata = metadata[server.id] ?? [:]
       server.tags = tags[server.id] ?? []
       return server

@@ -3,17 +3,19 @@ import Kit
 import Store
 import Workflow
 
-/// Builds a new server: chooses and claims a host and makes the ports in one transaction, waits for the network and the
-/// image, then makes and starts the guest. What fails is taken back, and the server is left in ERROR with the reason.
+/// Builds a new server: chooses and claims a host and makes the ports in one transaction, makes its volumes, waits for
+/// them, the network and the image, then makes and starts the guest. What fails is taken back, and the server is left in ERROR with the reason.
 struct BuildServer: Sendable {
   let service: ComputeDependencies
   private var guest: ServerGuest { ServerGuest(service: service) }
+  private var volumes: ServerVolumes { ServerVolumes(service: service) }
 
   var definition: WorkflowDefinition {
     WorkflowDefinition(
       kind: ServerJob.build.rawValue, deadline: .seconds(900),
       steps: [
         Step("schedule", deadline: .seconds(30), run: schedule, undo: unschedule),
+        Step("volumes", deadline: .seconds(30), run: makeVolumes),
         Step("prepare", deadline: .seconds(600), run: prepare),
         Step("spawn", deadline: .seconds(120), run: spawn, undo: destroy),
       ],
@@ -80,23 +82,31 @@ struct BuildServer: Sendable {
     return guest.commit(context) { server, tx in
       try service.ports.release(serverID: id, tx: tx)
       try service.allocations.release(consumer: id, tx: tx)
+      try volumes.release(id, requestID: context.job.requestID, withMade: true, tx: tx)
       (server.host, server.zone) = (nil, nil)
     }
+  }
+
+  @Sendable private func makeVolumes(_ context: StepContext) async throws -> StepResult {
+    guest.commit(context) { server, tx in try volumes.make(server, context.job, tx: tx) }
   }
 
   @Sendable private func prepare(_ context: StepContext) async throws -> StepResult {
     let (server, ports) = try await guest.load(context)
     async let files = guest.files(server)
+    try await volumes.waitReady(server)
     if !ports.isEmpty { try await service.ports.waitWired(serverID: server.id) }
     return StepResult(try await files.json)
   }
 
   @Sendable private func spawn(_ context: StepContext) async throws -> StepResult {
     let (server, ports) = try await guest.load(context)
+    let disks = try await volumes.connect(server.volumes)
     try await service.hypervisor.create(
-      guest.spec(server, ports, files: GuestFiles(json: context.output("prepare"))))
+      guest.spec(server, ports, disks, files: GuestFiles(json: context.output("prepare"))))
     try await service.hypervisor.powerOn(server.id)
-    return guest.commit(context) { server, _ in
+    return guest.commit(context) { server, tx in
+      try volumes.complete(server.id, tx: tx)
       (server.state, server.power) = (.active, .running)
       (server.adminPassword, server.fault) = (nil, nil)
       server.launchedAt = server.launchedAt ?? service.clock.now()
@@ -109,7 +119,7 @@ struct BuildServer: Sendable {
   }
 }
 
-/// Deletes a server in whatever state it is: the guest first, then ports, allocation and row in one transaction.
+/// Deletes a server in whatever state it is: the guest first, then ports, volumes, allocation and row in one transaction.
 struct DeleteServer: Sendable {
   let service: ComputeDependencies
 
@@ -130,6 +140,8 @@ struct DeleteServer: Sendable {
           return StepResult { tx in
             try service.ports.release(serverID: id, tx: tx)
             try service.allocations.release(consumer: id, tx: tx)
+            try ServerVolumes(service: service).release(
+              id, requestID: context.job.requestID, withMade: false, tx: tx)
             try snapshots.discardImages(try snapshots.abandoned(id, tx: tx), tx: tx)
             try ServerGroupStore.removeMember(id, tx: tx)
             try ServerStore.markDeleted(id, now: service.clock.now(), tx: tx)

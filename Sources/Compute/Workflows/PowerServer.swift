@@ -47,6 +47,12 @@ struct PowerServer: Sendable {
     let step = Step("perform", deadline: deadline) { context in
       let (server, ports) = try await guest.load(context)
       if wired, !ports.isEmpty { try await service.ports.waitWired(serverID: server.id) }
+      if job == .start {
+        // What a volume's owner or type changed while the guest was off counts from now on.
+        for volume in try await ServerVolumes(service: service).connect(server.volumes.filter(\.isAttached)) {
+          try await service.hypervisor.attach(volume, to: server.id)
+        }
+      }
       try await verb(server.id)
       return guest.commit(context) { server, _ in
         (server.state, server.power, server.fault) = (state, power, nil)

@@ -7,6 +7,7 @@ import Workflow
 struct ResizeServer: Sendable {
   let service: ComputeDependencies
   private var guest: ServerGuest { ServerGuest(service: service) }
+  private var volumes: ServerVolumes { ServerVolumes(service: service) }
 
   var definitions: [WorkflowDefinition] {
     let guest = guest
@@ -81,7 +82,8 @@ struct ResizeServer: Sendable {
     let (server, ports) = try await guest.load(context)
     // After a crash it may run already.
     try await service.hypervisor.powerOff(server.id, grace: .zero)
-    try await service.hypervisor.reconfigure(guest.spec(server, ports, files: nil, flavor: server.newFlavor))
+    let disks = try await volumes.connect(server.volumes)
+    try await service.hypervisor.reconfigure(guest.spec(server, ports, disks, files: nil, flavor: server.newFlavor))
     let wasStopped = context.input["wasStopped"]?.bool == true
     if !wasStopped { try await service.hypervisor.powerOn(server.id) }
     return guest.commit(context) { server, _ in
@@ -99,7 +101,8 @@ struct ResizeServer: Sendable {
     let (server, ports) = try await guest.load(context)
     try await service.hypervisor.powerOff(server.id, grace: .zero)
     do {
-      try await service.hypervisor.reconfigure(guest.spec(server, ports, files: nil))
+      let disks = try await volumes.connect(server.volumes)
+      try await service.hypervisor.reconfigure(guest.spec(server, ports, disks, files: nil))
     } catch let fault as Fault where fault.status == 501 {
       // Nothing was changed.
     }
@@ -109,7 +112,8 @@ struct ResizeServer: Sendable {
   @Sendable private func revert(_ context: StepContext) async throws -> StepResult {
     let (server, ports) = try await guest.load(context)
     try await service.hypervisor.powerOff(server.id, grace: .zero)
-    try await service.hypervisor.reconfigure(guest.spec(server, ports, files: nil, flavor: server.oldFlavor))
+    let disks = try await volumes.connect(server.volumes)
+    try await service.hypervisor.reconfigure(guest.spec(server, ports, disks, files: nil, flavor: server.oldFlavor))
     let wasStopped = server.oldState == .stopped
     if !wasStopped { try await service.hypervisor.powerOn(server.id) }
     return guest.commit(context) { server, tx in

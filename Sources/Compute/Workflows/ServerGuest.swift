@@ -5,22 +5,23 @@ import Workflow
 
 /// Files on this node that a guest starts from.
 struct GuestFiles: Sendable {
-  var image: String
+  /// nil: it boots from a volume.
+  var image: String?
   var format: String
   var kernel: String?
   var ramdisk: String?
 
   var json: JSONValue {
     [
-      "image": .string(image), "format": .string(format), "kernel": .optional(kernel), "ramdisk": .optional(ramdisk),
+      "image": .optional(image), "format": .string(format), "kernel": .optional(kernel), "ramdisk": .optional(ramdisk),
     ]
   }
-  init(image: String, format: String, kernel: String?, ramdisk: String?) {
+  init(image: String?, format: String, kernel: String?, ramdisk: String?) {
     (self.image, self.format, self.kernel, self.ramdisk) = (image, format, kernel, ramdisk)
   }
   init(json: JSONValue) {
     self.init(
-      image: json["image"]?.string ?? "", format: json["format"]?.string ?? "raw", kernel: json["kernel"]?.string,
+      image: json["image"]?.string, format: json["format"]?.string ?? "raw", kernel: json["kernel"]?.string,
       ramdisk: json["ramdisk"]?.string)
   }
 }
@@ -56,34 +57,35 @@ struct ServerGuest: Sendable {
 
   /// Makes sure that the image's files are on this node.
   func files(_ server: Server) async throws -> GuestFiles {
-    let format = try await service.database.read { [service] tx in
-      try service.images.image(server.imageID, tx: tx)?.diskFormat
-    }
-    guard let format else { throw Fault.notFound("Image \(server.imageID) could not be found.") }
     func boot(_ property: String) async throws -> String? {
       guard let id = server.imageProperties[property], let image = UUIDText.canonical(id) else { return nil }
       return try await service.images.file(of: image)
     }
+    let (kernel, ramdisk) = (try await boot("kernel_id"), try await boot("ramdisk_id"))
+    if server.isVolumeBacked { return GuestFiles(image: nil, format: "raw", kernel: kernel, ramdisk: ramdisk) }
+    let format = try await service.database.read { [service] tx in
+      try service.images.image(server.imageID, tx: tx)?.diskFormat
+    }
+    guard let format else { throw Fault.notFound("Image \(server.imageID) could not be found.") }
     return GuestFiles(
       image: try await service.images.file(of: server.imageID), format: format == "qcow2" ? "qcow2" : "raw",
-      kernel: try await boot("kernel_id"), ramdisk: try await boot("ramdisk_id"))
+      kernel: kernel, ramdisk: ramdisk)
   }
 
   /// All that the hypervisor needs; `files` nil for a guest whose disks exist.
-  func spec(_ server: Server, _ ports: [ServerPort], files: GuestFiles?, flavor: ServerFlavor? = nil) -> GuestSpec {
+  func spec(
+    _ server: Server, _ ports: [ServerPort], _ volumes: [GuestVolume], files: GuestFiles?, flavor: ServerFlavor? = nil
+  ) -> GuestSpec {
     let flavor = flavor ?? server.flavor
-    var disks = [
-      GuestDisk(
-        name: "root", sizeBytes: flavor.diskGB << 30, basePath: files?.image, baseFormat: files?.format)
-    ]
-    if flavor.ephemeralGB > 0 { disks.append(GuestDisk(name: "ephemeral0", sizeBytes: flavor.ephemeralGB << 30)) }
-    if flavor.swapMB > 0 { disks.append(GuestDisk(name: "swap", sizeBytes: flavor.swapMB << 20)) }
+    let root = GuestDisk(
+      name: "root", sizeBytes: flavor.diskGB << 30, basePath: files?.image, baseFormat: files?.format)
+    let disks = (server.isVolumeBacked ? [] : [root]) + server.localDisks(flavor)
     let drive =
       server.hasConfigDrive
       ? ConfigDrive.files(ServerMetadata(server: server, ports: ports, settings: service.settings)) : nil
     return GuestSpec(
       id: server.id, name: server.instanceName, vcpus: flavor.vcpus, memoryMB: flavor.memoryMB, disks: disks,
-      interfaces: ports.map(Self.interface), kernelPath: files?.kernel, ramdiskPath: files?.ramdisk,
+      interfaces: ports.map(Self.interface), volumes: volumes, kernelPath: files?.kernel, ramdiskPath: files?.ramdisk,
       kernelArguments: server.imageProperties["os_command_line"], configDrive: drive,
       hardware: server.imageProperties.filter { $0.key.hasPrefix("hw_") || $0.key.hasPrefix("os_") })
   }

@@ -19,7 +19,7 @@ struct SnapshotServer: Sendable {
         Step(
           "copy", deadline: .seconds(3600),
           run: { context in
-            try await service.hypervisor.snapshotRoot(of: ServerGuest.id(context.job), to: path(context.job))
+            try await copy(context)
             return .done
           },
           undo: { context in
@@ -33,8 +33,25 @@ struct SnapshotServer: Sendable {
       ],
       onFailed: { tx, job, fault in
         try service.images.discard(image(job), tx: tx)
+        try removeSnapshots(job, tx: tx)
         try guest.keepState(tx, job, fault)
       })
+  }
+
+  /// Copies the root disk; of a server that boots from a volume, waits for the snapshots of its volumes: the image of such
+  /// a server has no data, it names them.
+  private func copy(_ context: StepContext) async throws {
+    guard let snapshots = context.input["snapshots"]?.array else {
+      return try await service.hypervisor.snapshotRoot(of: ServerGuest.id(context.job), to: path(context.job))
+    }
+    for id in snapshots.compactMap(\.string) { try await service.storage().waitSnapshotReady(id) }
+    try Data().write(to: URL(fileURLWithPath: path(context.job)))
+  }
+
+  private func removeSnapshots(_ job: Job, tx: any Transaction) throws {
+    for id in (job.input["snapshots"]?.array ?? []).compactMap(\.string) {
+      try service.storage().deleteSnapshot(id, requestID: job.requestID, tx: tx)
+    }
   }
 
   @Sendable private func image(_ job: Job) -> String { job.input["image"]?.string ?? "" }
@@ -56,7 +73,10 @@ struct SnapshotServer: Sendable {
   }
   func removeFiles(_ jobs: [Job]) throws { for job in jobs { try removeFile(job) } }
   func discardImages(_ jobs: [Job], tx: any Transaction) throws {
-    for job in jobs { try service.images.discard(image(job), tx: tx) }
+    for job in jobs {
+      try service.images.discard(image(job), tx: tx)
+      try removeSnapshots(job, tx: tx)
+    }
   }
 
   // MARK: The action
@@ -70,18 +90,26 @@ struct SnapshotServer: Sendable {
       if !call.since(2, 39) {
         try ServerCreate.checkMetadata(metadata.count, projectID: server.projectID, tx: tx)
       }
+      var input: JSONObject = ["image": .string(id)]
       var properties = server.imageProperties
       properties["image_type"] = "snapshot"
       properties["instance_uuid"] = server.id
       properties["user_id"] = auth.user.id
       properties["base_image_ref"] = server.imageID
       properties.merge(metadata) { $1 }
+      let name = wish["name"]?.string ?? ""
+      if server.isVolumeBacked {
+        let snapshots = try SnapshotMapping(server: server, service: service, call: call).make(
+          imageName: name, &properties, tx: tx)
+        input["snapshots"] = .strings(snapshots)
+      }
       try service.images.reserve(
         ImageSummary(
-          id: id, name: wish["name"]?.string ?? "", status: "queued", diskFormat: "qcow2", containerFormat: "bare",
-          sizeBytes: 0, virtualSizeBytes: 0, minDiskGB: server.flavor.diskGB, minRAMMB: 0, owner: server.projectID,
+          id: id, name: name, status: "queued", diskFormat: server.isVolumeBacked ? "raw" : "qcow2",
+          containerFormat: "bare", sizeBytes: 0, virtualSizeBytes: 0,
+          minDiskGB: server.isVolumeBacked ? 0 : server.flavor.diskGB, minRAMMB: 0, owner: server.projectID,
           visibility: "private", properties: properties), tx: tx)
-      return ["image": .string(id)]
+      return .object(input)
     }
     if call.since(2, 45) { return .json(["image_id": .string(id)], status: 202) }
     return Reply(202, .none, headers: ["Location": "\(call.baseURL)/images/\(id)"])

@@ -112,12 +112,12 @@ public struct SQL: Sendable, ExpressibleByStringInterpolation {
 /// A row of a result.
 public struct Row: Sendable {
   /// Column names and their positions, shared by the rows of a result.
-  final class Columns: Sendable {
+  public final class Columns: Sendable {
     private let names: [String]
     /// Open addressing by a hash of our own: a Dictionary's, made for hostile keys, costs more than reading the value.
     private let buckets: [Int16]
 
-    init(_ names: [String]) {
+    public init(_ names: [String]) {
       self.names = names
       var size = 8
       while size < names.count * 3 { size *= 2 }
@@ -131,7 +131,7 @@ public struct Row: Sendable {
       self.buckets = buckets
     }
 
-    var count: Int { names.count }
+    public var count: Int { names.count }
 
     func position(_ name: String) -> Int? {
       var at = Self.hash(name) & (buckets.count - 1)
@@ -151,6 +151,9 @@ public struct Row: Sendable {
   }
   let columns: Columns
   let values: [SQLValue]
+
+  /// For engines: a value for each column.
+  public init(columns: Columns, values: [SQLValue]) { (self.columns, self.values) = (columns, values) }
 
   public subscript(column: String) -> SQLValue { columns.position(column).map { values[$0] } ?? .null }
   public subscript(position: Int) -> SQLValue { values[position] }

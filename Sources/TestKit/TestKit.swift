@@ -7,8 +7,15 @@ import Synchronization
 
 /// What tests share: a database of their own, tokens by name, and transcripts.
 public enum TestKit {
-  /// A fresh database in a folder that the system clears, with the given migrations run.
-  public static func database(_ migrations: [Migration]) async throws -> SQLiteDatabase {
+  /// A fresh database with the given migrations run: SQLite, or MariaDB for every suite when `MARTLET_TEST_DATABASE` is
+  /// `mariadb`.
+  public static func database(_ migrations: [Migration]) async throws -> any Database {
+    ProcessInfo.processInfo.environment["MARTLET_TEST_DATABASE"] == "mariadb"
+      ? try await MariaDBServer.shared.database(migrations) : try await sqlite(migrations)
+  }
+
+  /// A fresh SQLite database in a folder that the system clears.
+  public static func sqlite(_ migrations: [Migration]) async throws -> SQLiteDatabase {
     let database = try SQLiteDatabase(path: folder() + "/test.db", durability: .normal)
     try await database.migrate(migrations)
     return database

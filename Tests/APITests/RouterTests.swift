@@ -8,7 +8,7 @@ import Testing
 /// A small service: a declared resource and a few routes, to test the edge that every service shares.
 struct SampleService {
   let router: APIRouter
-  let database: SQLiteDatabase
+  let database: any Database
 
   static let migration = Migration(
     "sample-001",

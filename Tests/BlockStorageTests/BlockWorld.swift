@@ -59,14 +59,14 @@ final class TestImages: ImageSource, Sendable {
 /// A Block Storage service on a database and folders of its own, with two backends.
 struct BlockWorld {
   let folder: String
-  let database: SQLiteDatabase
+  let database: any Database
   let engine: WorkflowEngine
   let service: BlockStorageService
   let router: APIRouter
   let images: TestImages
 
   init(
-    folder: String? = nil, database: SQLiteDatabase? = nil, images: TestImages? = nil,
+    folder: String? = nil, database: (any Database)? = nil, images: TestImages? = nil,
     crash: (@Sendable (CrashPoint, Job, String) throws -> Void)? = nil
   ) async throws {
     self.folder = try folder ?? TestKit.folder()

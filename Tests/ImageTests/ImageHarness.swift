@@ -9,14 +9,14 @@ import Workflow
 
 /// An Image service on a database and a folder of its own.
 struct ImageHarness {
-  let database: SQLiteDatabase
+  let database: any Database
   let service: ImageService
   let router: APIRouter
   let clock: TestClock
   let directory: String
 
   init(
-    directory: String? = nil, database: SQLiteDatabase? = nil, engine: WorkflowEngine? = nil
+    directory: String? = nil, database: (any Database)? = nil, engine: WorkflowEngine? = nil
   ) async throws {
     self.directory = try directory ?? TestKit.folder() + "/images"
     if let database {

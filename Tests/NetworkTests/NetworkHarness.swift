@@ -26,7 +26,7 @@ final class RecordingDataplane: Dataplane {
 
 /// A Network service on a database of its own, with an external network `public`.
 struct NetworkHarness {
-  let database: SQLiteDatabase
+  let database: any Database
   let service: NetworkService
   let router: APIRouter
   let dataplane = RecordingDataplane()

@@ -8,7 +8,7 @@ import TestKit
 
 /// A Placement service on a database of its own.
 struct PlacementHarness {
-  let database: SQLiteDatabase
+  let database: any Database
   let service: PlacementService
   let router: APIRouter
 

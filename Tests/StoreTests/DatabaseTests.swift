@@ -4,14 +4,26 @@ import Synchronization
 import TestKit
 import Testing
 
-/// What every engine of `Database` must do. MariaDB's engine will run it too.
+/// The engines that there are.
+enum Engine: CaseIterable {
+  case sqlite, mariadb
+
+  func database(_ migrations: [Migration]) async throws -> any Database {
+    switch self {
+    case .sqlite: try await TestKit.sqlite(migrations)
+    case .mariadb: try await MariaDBServer.shared.database(migrations)
+    }
+  }
+}
+
+/// What every engine of `Database` must do.
 @Suite struct DatabaseConformanceTests {
   private let table = Migration(
     "test-001",
     ["CREATE TABLE item (id VARCHAR(36) PRIMARY KEY, name VARCHAR(255), size BIGINT, data BLOB, ratio DOUBLE)"])
 
-  @Test func valuesComeBackAsTheyWent() async throws {
-    let database = try await TestKit.database([table])
+  @Test(arguments: Engine.allCases) func valuesComeBackAsTheyWent(_ engine: Engine) async throws {
+    let database = try await engine.database([table])
     let hostile = "'; DROP TABLE item; -- ü😀"
     try await database.write { tx in
       try tx.execute(
@@ -28,8 +40,10 @@ import Testing
     #expect(rows[1].optionalInt("size") == nil)
   }
 
-  @Test func aTransactionThatThrowsLeavesNothingAndRunsNoAction() async throws {
-    let database = try await TestKit.database([table])
+  @Test(arguments: Engine.allCases) func aTransactionThatThrowsLeavesNothingAndRunsNoAction(_ engine: Engine)
+    async throws
+  {
+    let database = try await engine.database([table])
     let flag = Flag()
     await #expect(throws: Fault.self) {
       try await database.write { tx in
@@ -42,8 +56,8 @@ import Testing
     #expect(!flag.isSet)
   }
 
-  @Test func aBrokenUniqueConstraintIsADuplicateRow() async throws {
-    let database = try await TestKit.database([table])
+  @Test(arguments: Engine.allCases) func aBrokenUniqueConstraintIsADuplicateRow(_ engine: Engine) async throws {
+    let database = try await engine.database([table])
     try await database.write { tx in
       try tx.execute("INSERT INTO item (id) VALUES ('1')")
       do {
@@ -53,15 +67,15 @@ import Testing
     }
   }
 
-  @Test func migrationsRunOnce() async throws {
-    let database = try await TestKit.database([table])
+  @Test(arguments: Engine.allCases) func migrationsRunOnce(_ engine: Engine) async throws {
+    let database = try await engine.database([table])
     try await database.migrate([table, Migration("test-002", ["INSERT INTO item (id) VALUES ('1')"])])
     try await database.migrate([table, Migration("test-002", ["INSERT INTO item (id) VALUES ('1')"])])
     #expect(try await database.read { try $0.count("SELECT COUNT(*) FROM item") } == 1)
   }
 
-  @Test func listsOfParametersMayBeEmpty() async throws {
-    let database = try await TestKit.database([table])
+  @Test(arguments: Engine.allCases) func listsOfParametersMayBeEmpty(_ engine: Engine) async throws {
+    let database = try await engine.database([table])
     _ = try await database.write { try $0.execute("INSERT INTO item (id) VALUES ('1')") }
     let none: [String] = []
     let counts = try await database.read { tx in
@@ -73,8 +87,8 @@ import Testing
     #expect(counts == [0, 1])
   }
 
-  @Test func aCancelledTaskStillCommits() async throws {
-    let database = try await TestKit.database([table])
+  @Test(arguments: Engine.allCases) func aCancelledTaskStillCommits(_ engine: Engine) async throws {
+    let database = try await engine.database([table])
     let task = Task {
       withUnsafeCurrentTask { $0?.cancel() }
       _ = try await database.write { try $0.execute("INSERT INTO item (id) VALUES ('1')") }
@@ -83,8 +97,8 @@ import Testing
     #expect(try await database.read { try $0.count("SELECT COUNT(*) FROM item") } == 1)
   }
 
-  @Test func writersWaitForEachOther() async throws {
-    let database = try await TestKit.database([table])
+  @Test(arguments: Engine.allCases) func writersWaitForEachOther(_ engine: Engine) async throws {
+    let database = try await engine.database([table])
     _ = try await database.write { try $0.execute("INSERT INTO item (id, size) VALUES ('1', 0)") }
     try await withThrowingTaskGroup(of: Void.self) { group in
       for _ in 0..<50 {

@@ -14,7 +14,7 @@ private final class World: Sendable {
 }
 
 private struct Bench {
-  let database: SQLiteDatabase
+  let database: any Database
   let world = World()
 
   init() async throws {

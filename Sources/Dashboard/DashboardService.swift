@@ -109,7 +109,7 @@ public final class DashboardService: Sendable {
       theme: ["light", "dark"].contains(theme) ? theme : "auto",
       client: APIClient(routers: routers, token: Secret(session.token)),
       flash: flash.map { Flash(text: String(decoding: $0.dropFirst(), as: UTF8.self), isError: $0.first == 1) },
-      settings: settings)
+      settings: settings, preferences: Preferences(call, settings: settings))
   }
 
   /// Keeps the session awake, and takes back the message that was shown.

@@ -6,7 +6,8 @@ import Testing
 @Suite struct TextTests {
   /// Where in the code a text stands that people read.
   private static let places = [
-    #"\bt\("([^"\\]+)"\)"#, #"\bField\(\s*"[^"]*",\s*"([^"\\]+)""#, #"\.choice\(\s*"[^"]*",\s*"([^"\\]+)""#,
+    #"\b(?:t|mistake|doubt)\("([^"\\]+)""#, #"\bField\(\s*"[^"]*",\s*"([^"\\]+)""#,
+    #"\.choice\(\s*"[^"]*",\s*"([^"\\]+)""#,
     #"\bMember\(\s*"[^"]*",\s*"([^"\\]+)""#, #"\.words\(\s*"[^"]*",\s*"([^"\\]+)""#,
     #"\b(?:help|confirm|empty|title|explanation|done|label):\s*"([^"\\]+)""#, #"\.empty =\s*"([^"\\]+)""#,
     #"\b(?:Block|Column|Action\.create)\("([^"\\]+)""#, #"\.(?:facts|table|create)\(\s*"([^"\\]+)""#,

@@ -3,7 +3,7 @@ enum LaunchTemplate {
   static let launch = #"""
     <div class="head"><h1>{{title}}</h1></div>
     {{#error}}<p class="flash bad" role="alert">{{error}}</p>{{/error}}
-    <form method="post" action="/project/launch" class="wizard card" data-wizard>
+    <form method="post" action="/project/launch" class="wizard card" data-wizard="{{step}}">
     <input type="hidden" name="csrf" value="{{csrf}}">
     <ol class="wizard-steps" hidden></ol>
     <section data-step><h2>[[Details]]</h2>

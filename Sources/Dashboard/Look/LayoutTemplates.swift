@@ -2,7 +2,7 @@
 enum LayoutTemplates {
   static let layout = #"""
     <!doctype html>
-    <html lang="{{lang}}" data-theme="{{theme}}">
+    <html lang="{{lang}}" data-theme="{{theme}}"{{#zone}} data-zone="{{zone}}"{{/zone}}>
     <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -36,6 +36,7 @@ enum LayoutTemplates {
     <div class="sheet">
     <p class="hint">{{name}} · {{domain}}</p>
     {{>preferences}}
+    <a href="/settings">[[Settings]]</a>
     <form method="post" action="/sign-out"><input type="hidden" name="csrf" value="{{csrf}}">
     <button>[[Sign out]]</button></form>
     </div>

@@ -51,7 +51,9 @@ enum ListTemplates {
   static let listLive = #"""
     {{#isEmpty}}
     <div class="empty card"><p>{{#isFiltered}}[[Nothing fits these filters.]]{{/isFiltered}}
-    {{^isFiltered}}{{empty}}{{/isFiltered}}</p></div>
+    {{^isFiltered}}{{empty}}{{/isFiltered}}</p>
+    {{^isFiltered}}{{#first-step}}<p><a class="button {{style}}" href="{{href}}"{{#isForm}} data-dialog{{/isForm}}>{{title}}</a></p>
+    {{/first-step}}{{/isFiltered}}</div>
     {{/isEmpty}}
     {{^isEmpty}}
     <div class="scroll card">

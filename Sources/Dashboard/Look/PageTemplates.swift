@@ -42,6 +42,24 @@ enum PageTemplates {
     {{/hasSystem}}
     """#
 
+  static let settings = #"""
+    <div class="form-page card">
+    <h1>{{title}}</h1>
+    <form method="post" action="/preferences">
+    <input type="hidden" name="csrf" value="{{csrf}}"><input type="hidden" name="next" value="/settings">
+    <label>[[Language]] <select name="language">{{#languages}}
+    <option value="{{id}}"{{#chosen}} selected{{/chosen}}>{{name}}</option>{{/languages}}</select></label>
+    <label>[[Look]] <select name="theme">{{#themes}}
+    <option value="{{id}}"{{#chosen}} selected{{/chosen}}>{{name}}</option>{{/themes}}</select></label>
+    <label>[[Time zone]] <select name="zone">{{#zones}}
+    <option value="{{id}}"{{#chosen}} selected{{/chosen}}>{{name}}</option>{{/zones}}</select></label>
+    <label>[[Rows on a page]] <select name="rows">{{#rows}}
+    <option value="{{id}}"{{#chosen}} selected{{/chosen}}>{{name}}</option>{{/rows}}</select></label>
+    <p class="buttons"><button class="primary">[[Apply]]</button></p>
+    </form>
+    </div>
+    """#
+
   static let access = #"""
     <div class="head"><h1>{{title}}</h1>
     <div class="tools"><a class="button" href="/project/access/openrc">[[Download openrc]]</a>

@@ -8,7 +8,8 @@ enum Script {
 
     // Times in the reader's own zone.
     function localTimes(root) {
-      const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
+      const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium",
+        timeZone: document.documentElement.dataset.zone || undefined });
       for (const time of all("time[datetime]", root)) {
         const moment = new Date(time.dateTime);
         if (!isNaN(moment)) { time.title = time.dateTime; time.textContent = format.format(moment); }
@@ -154,19 +155,54 @@ enum Script {
       choose();
     });
 
-    // The sections of the wizard as steps, each checked before the next.
+    // The sections of the wizard as steps; the browser and then the server check each before the next.
     function wizard(form) {
       const steps = all("[data-step]", form), list = one(".wizard-steps", form);
       const [back, next, launch] = [one("[data-back]", form), one("[data-next]", form), one("button.primary", form)];
-      let at = 0;
+      let at = Number(form.dataset.wizard) || 0, isBusy = false;
+      const said = new Map();
       const complain = (index) => all("input, select, textarea", steps[index]).find((field) => !field.checkValidity());
-      function show(index) {
-        for (let step = at; step < index; step++) {
-          const field = complain(step);
-          if (field) { at = step; draw(); field.reportValidity(); return; }
+      // Whether the step holds; doubts are said once, and whoever goes on then has read them.
+      async function holds(index) {
+        const field = complain(index);
+        if (field) { at = index; draw(); field.reportValidity(); return false; }
+        let problems = [];
+        try {
+          const data = new URLSearchParams(new FormData(form));
+          data.set("step", index);
+          const reply = await fetch("/project/launch/check", { method: "POST", body: data });
+          if (reply.ok) problems = (await reply.json()).problems;
+        } catch { /* Launching itself will say it. */ }
+        const text = problems.map((problem) => problem.text).join("\n");
+        const isNew = said.get(index) !== text;
+        said.set(index, text);
+        one(".problems", steps[index])?.remove();
+        if (problems.length) {
+          const box = document.createElement("div");
+          box.className = "problems";
+          box.setAttribute("role", "alert");
+          for (const problem of problems) {
+            const line = document.createElement("p");
+            line.className = "flash " + (problem.doubt ? "doubt" : "bad");
+            line.textContent = problem.text;
+            box.append(line);
+          }
+          one("h2", steps[index]).after(box);
         }
+        if (problems.every((problem) => problem.doubt) && !(text && isNew)) return true;
         at = index;
         draw();
+        return false;
+      }
+      async function show(index) {
+        if (isBusy) return false;
+        isBusy = true;
+        try {
+          for (let step = at; step < index; step++) if (!await holds(step)) return false;
+        } finally { isBusy = false; }
+        at = index;
+        draw();
+        return true;
       }
       function draw() {
         steps.forEach((step, index) => { step.hidden = index !== at; });
@@ -190,6 +226,24 @@ enum Script {
       launch.addEventListener("click", (event) => {
         const wrong = steps.findIndex((_, index) => complain(index));
         if (wrong >= 0) { event.preventDefault(); at = wrong; draw(); complain(wrong).reportValidity(); }
+      });
+      // Enter in a field goes on instead of launching half an order.
+      form.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" || event.target.tagName !== "INPUT" || at === steps.length - 1) return;
+        event.preventDefault();
+        show(at + 1);
+      });
+      // A key pair that was made in another tab is there when its maker comes back.
+      document.addEventListener("visibilitychange", async () => {
+        const select = one("select[name=key]", form);
+        if (document.hidden || !select) return;
+        const fresh = one("select[name=key]", (await page("/project/launch")) ?? document);
+        if (!fresh || fresh === select || fresh.options.length === select.options.length) return;
+        const known = new Set([...select.options].map((option) => option.value));
+        const added = [...fresh.options].find((option) => !known.has(option.value));
+        const value = added?.value ?? select.value;
+        select.replaceChildren(...fresh.options);
+        select.value = value;
       });
       draw();
     }

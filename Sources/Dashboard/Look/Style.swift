@@ -112,6 +112,7 @@ enum Style {
     .outside-foot .preferences label { margin: 0; font-weight: 450; }
     .flash { border-radius: 8px; padding: 9px 14px; margin: 0 0 16px; border: 1px solid transparent; overflow-wrap: anywhere; }
     .flash.good { background: var(--good-soft); color: var(--good); }
+    .flash.doubt { background: var(--busy-soft); color: var(--busy); } .problems .flash { margin-bottom: 8px; }
     .flash.bad { background: var(--bad-soft); color: var(--bad); }
     .state { display: inline-flex; align-items: center; gap: 6px; padding: 1px 9px 1px 8px; border-radius: 20px;
       font-size: 12.5px; font-weight: 550; white-space: nowrap; }

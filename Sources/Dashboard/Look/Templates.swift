@@ -9,7 +9,8 @@ enum Templates {
     "menu": ListTemplates.menu,
     "detail": DetailTemplates.detail, "form": DetailTemplates.form, "field": DetailTemplates.field,
     "secret": DetailTemplates.secret, "overview": PageTemplates.overview, "access": PageTemplates.access,
-    "search": PageTemplates.search, "logs": PageTemplates.logs, "topology": PageTemplates.topology,
+    "search": PageTemplates.search, "settings": PageTemplates.settings, "logs": PageTemplates.logs,
+    "topology": PageTemplates.topology,
     "launch": LaunchTemplate.launch, "list-live": ListTemplates.listLive, "detail-live": DetailTemplates.detailLive,
     "logs-live": PageTemplates.logsLive, "topology-live": PageTemplates.topologyLive,
   ]

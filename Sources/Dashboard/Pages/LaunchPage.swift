@@ -8,7 +8,8 @@ struct LaunchPage {
   private var client: APIClient { visit.client }
 
   /// The form; `form` and `error`: what was sent before, and why it did not do.
-  func show(_ form: Form?, _ fault: Fault?) async throws -> Reply {
+  /// `at`: the step that it is about.
+  func show(_ form: Form?, _ fault: Fault?, at step: Int = 0) async throws -> Reply {
     let context = PageContext(
       visit: visit, panel: InstancePanels.project, id: "", json: .null)
     let sources = try await sources(form)
@@ -22,7 +23,8 @@ struct LaunchPage {
       "placement": try await placement(context).map { $0.view(visit, form) },
     ]
     if client.has(VolumePanels.service) { view["volumeFields"] = Self.volume.map { $0.view(visit, form) } }
-    if let fault { view["error"] = fault.message }
+    if let fault { view["error"] = visit.t(fault.message) }
+    view["step"] = step
     return service.page(
       "launch", visit, title: visit.t("Launch instance"), active: "/project/instances", view,
       status: fault?.status ?? 200)
@@ -62,11 +64,20 @@ struct LaunchPage {
     for volume in volumes where volume.text("bootable") == "true" {
       add("volume", volume.text("id"), volume.text("name"), "Volume", volume.text("size") + " GiB")
     }
+    let snapshots = try await client.get(
+      VolumePanels.service, VolumePanels.path(visit.session, "/snapshots/detail"), [("status", "available")]
+    ).list("snapshots")
+    for snapshot in snapshots {
+      add("snapshot", snapshot.text("id"), snapshot.text("name"), "Volume snapshot", snapshot.text("size") + " GiB")
+    }
     return sources
   }
 
   private static let volume = [
-    Field("boot_volume", "Boot from a new volume", .check), Field("volume_size", "Size of the volume in GiB", .number),
+    Field("boot_volume", "Boot from a new volume", .check),
+    Field(
+      "volume_size", "Size of the volume in GiB", .number, help: "For a new volume, of an image or of a snapshot."),
+    Field("volume_delete", "Delete the volume with the instance", .check),
   ]
 
   /// Flavors, each with what its project's quota says against it.
@@ -153,8 +164,23 @@ struct LaunchPage {
 
   // MARK: Launching
 
+  /// The problems of one step, for the script that leads from step to step.
+  func check() async throws -> Reply {
+    let form = try await service.form(visit)
+    let step = try form.number("step", "step") ?? 0
+    let problems = try await LaunchCheck(visit: visit, form: form).problems(step)
+    return .json(["problems": .array(problems.map { ["text": .string($0.text), "doubt": .bool($0.isDoubt)] })])
+  }
+
   func launch() async throws -> Reply {
     let form = try await service.form(visit)
+    let check = LaunchCheck(visit: visit, form: form)
+    var mistakes: [LaunchProblem] = []
+    for step in 0..<LaunchCheck.steps { mistakes += try await check.problems(step).filter { !$0.isDoubt } }
+    guard mistakes.isEmpty else {
+      let text = mistakes.map(\.text).joined(separator: " ")
+      return try await show(form, Fault.badRequest(text), at: mistakes[0].step)
+    }
     do {
       let order = try await order(form)
       let made = try await client.send("POST", "compute", "/v2.1/servers", order)
@@ -176,7 +202,7 @@ struct LaunchPage {
     guard !form["flavor"].isEmpty else { throw Fault.badRequest(visit.t("Choose a flavor.")) }
     if let description = form.optional("description") { server["description"] = description }
     if let zone = form.optional("zone") { server["availability_zone"] = zone }
-    try addSource(&server, form)
+    try LaunchSource(form, visit).add(to: &server, form: form)
     let networks: [JSONValue] =
       form.all("networks").map { ["uuid": .string($0)] } + form.all("ports").map { ["port": .string($0)] }
     server["networks"] = networks.isEmpty ? "auto" : .array(networks)
@@ -194,23 +220,6 @@ struct LaunchPage {
     if let group = form.optional("server_group") { hints["group"] = group }
     if !hints.isEmpty { order["os:scheduler_hints"] = .object(hints) }
     return .object(order)
-  }
-
-  private func addSource(_ server: inout JSONObject, _ form: Form) throws {
-    let source = form["source"].split(separator: ":", maxSplits: 1).map(String.init)
-    guard source.count == 2 else { throw Fault.badRequest(visit.t("Choose what it boots from.")) }
-    guard source[0] == "volume" || form.isOn("boot_volume") else {
-      server["imageRef"] = .string(source[1])
-      return
-    }
-    var device: JSONObject = [
-      "boot_index": 0, "uuid": .string(source[1]), "source_type": .string(source[0]), "destination_type": "volume",
-      "delete_on_termination": false,
-    ]
-    if let size = try form.number("volume_size", visit.t("Size of the volume in GiB")) {
-      device["volume_size"] = .int(size)
-    }
-    server["block_device_mapping_v2"] = [.object(device)]
   }
 
   /// Compute takes security groups by name; ids are unambiguous, and it takes them too.

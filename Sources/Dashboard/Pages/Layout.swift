@@ -24,7 +24,8 @@ enum Layout {
   static func view(_ visit: Visit, title: String, active: String, panels: [Panel]) -> View {
     let session = visit.session
     var view: View = [
-      "title": title, "lang": visit.language.rawValue, "theme": visit.theme, "stylesheet": Assets.address("style.css"),
+      "title": title, "lang": visit.language.rawValue, "theme": visit.theme, "zone": visit.preferences.zone,
+      "stylesheet": Assets.address("style.css"),
       "script": Assets.address("app.js"), "csrf": session.csrf, "here": visit.address,
       "icon_search": Icons.svg("search"),
       "icon_mark": Icons.mark, "icon_menu": Icons.svg("menu"), "icon_user": Icons.svg("user"),

@@ -35,7 +35,7 @@ struct PanelPages {
     let isDescending = visit.query["sort_dir"] == "desc"
     if let sort { query += [("sort_key", sort), ("sort_dir", isDescending ? "desc" : "asc")] }
     if panel.isPaged {
-      query.append(("limit", String(service.settings.pageRows)))
+      query.append(("limit", String(visit.preferences.rows)))
       if let marker = visit.query["marker"], !marker.isEmpty { query.append(("marker", marker)) }
     }
     let body = try await client.get(panel.service, panel.path(visit.session), query)
@@ -104,6 +104,8 @@ struct PanelPages {
       "actions": panel.tableActions.map { tableAction($0) }, "hasBulk": !bulk.isEmpty,
       "bulk": bulk.map { ["id": $0.id, "title": visit.t($0.title), "style": $0.style.rawValue] as View },
       "csrf": visit.session.csrf, "count": rows.count,
+      // An empty list offers what would fill it.
+      "first-step": panel.tableActions.prefix(1).map { tableAction($0) },
     ]
   }
 

@@ -21,6 +21,8 @@ extension DashboardService {
     case ("GET", "admin/overview"): return try await OverviewPage(service: self, visit: visit).admin()
     case ("GET", "project/launch"): return try await LaunchPage(service: self, visit: visit).show(nil, nil)
     case ("POST", "project/launch"): return try await LaunchPage(service: self, visit: visit).launch()
+    case ("POST", "project/launch/check"): return try await LaunchPage(service: self, visit: visit).check()
+    case ("GET", "settings"): return settingsPage(visit)
     case ("GET", "project/topology"): return try await TopologyPage(service: self, visit: visit).respond()
     case ("GET", "project/topology.svg"): return try await TopologyPage(service: self, visit: visit).export()
     case ("GET", "project/access"): return AccessPage(service: self, visit: visit).respond()
@@ -148,7 +150,21 @@ extension DashboardService {
     return try start(Session(), visit, at: "/sign-in")
   }
 
-  /// The language and the look, for this browser.
+  /// How this browser's user likes to read.
+  private func settingsPage(_ visit: Visit) -> Reply {
+    let zones = [("", visit.t("As the browser")), ("UTC", "UTC")] + Preferences.zones.map { ($0, $0) }
+    func options(_ all: [(String, String)], _ chosen: String) -> [View] {
+      all.map { ["id": $0.0, "name": $0.1, "chosen": $0.0 == chosen] }
+    }
+    return page(
+      "settings", visit, title: visit.t("Settings"),
+      [
+        "zones": options(zones, visit.preferences.zone),
+        "rows": options(Preferences.rows.map { (String($0), String($0)) }, String(visit.preferences.rows)),
+      ])
+  }
+
+  /// The language, the look and the rest, for this browser.
   private func preferences(_ visit: Visit) async throws -> Reply {
     let form = try await form(visit)
     var reply = redirect(Self.safeTarget(form["next"]), visit)
@@ -159,6 +175,12 @@ extension DashboardService {
     }
     if ["auto", "light", "dark"].contains(form["theme"]) {
       reply.headers.add("Set-Cookie", Cookie.header("martlet_theme", form["theme"], seconds: year, call: visit.call))
+    }
+    if let zone = form.items["zone"], zone.isEmpty || zone == "UTC" || Preferences.zones.contains(zone) {
+      reply.headers.add("Set-Cookie", Cookie.header("martlet_zone", zone, seconds: year, call: visit.call))
+    }
+    if let rows = Int(form["rows"]), Preferences.rows.contains(rows) {
+      reply.headers.add("Set-Cookie", Cookie.header("martlet_rows", String(rows), seconds: year, call: visit.call))
     }
     return reply
   }

@@ -4,6 +4,7 @@ enum KoreanMessages {
     first
   }
   .merging(empty) { first, _ in first }.merging(faults) { first, _ in first }
+  .merging(launch) { first, _ in first }
 
   private static let answers: [String: String] = [
     "Allocated.": "할당했습니다.", "Created. Join your subnets to it now.": "만들었습니다. 이제 서브넷을 연결하세요.",
@@ -112,6 +113,41 @@ enum KoreanMessages {
     "Nobody is in it.": "아무도 없습니다.",
     "None yet.": "아직 없습니다.", "Nothing has been done with it yet.": "아직 작업 기록이 없습니다.",
     "Nothing is known of it.": "알려진 정보가 없습니다.",
+  ]
+
+  private static let launch: [String: String] = [
+    "Give the instance a name.": "인스턴스 이름을 적으세요.", "The name is longer than 255 characters.": "이름이 255자를 넘습니다.",
+    "How many must be from 1 to 1000.": "개수는 1에서 1000까지입니다.",
+    "The quota does not fit: instances left:": "할당량이 부족합니다. 남은 인스턴스:",
+    "The quota does not fit: volumes left:": "할당량이 부족합니다. 남은 볼륨:",
+    "The quota does not fit: GiB of volumes left:": "할당량이 부족합니다. 남은 볼륨 용량(GiB):",
+    "The quota does not fit: VCPUs left:": "할당량이 부족합니다. 남은 VCPU:",
+    "The quota does not fit: MiB of memory left:": "할당량이 부족합니다. 남은 메모리(MiB):",
+    "The image is not active.": "이미지가 활성 상태가 아닙니다.", "The volume is in use.": "볼륨이 사용 중입니다.",
+    "A volume boots one instance only.": "볼륨 하나로는 인스턴스 하나만 부팅합니다.",
+    "The snapshot is not available.": "스냅샷을 사용할 수 없습니다.",
+    "The volume is too small: GiB that it needs:": "볼륨이 너무 작습니다. 필요한 크기(GiB):",
+    "Say how large the new volume is.": "새 볼륨의 크기를 적으세요.",
+    "The flavor has too little memory: MiB that the image needs:": "플레이버의 메모리가 부족합니다. 이미지가 요구하는 크기(MiB):",
+    "The flavor's disk is too small: GiB that the image needs:": "플레이버의 디스크가 작습니다. 이미지가 요구하는 크기(GiB):",
+    "No network is chosen: Compute takes the project's only one, or says why it cannot.":
+      "네트워크를 고르지 않았습니다. 프로젝트에 하나뿐이면 그것을 씁니다.",
+    "This network is not there any more:": "이 네트워크는 더 이상 없습니다:",
+    "This network has no subnet, so there is no address on it:": "이 네트워크에는 서브넷이 없어 주소를 받지 못합니다:",
+    "A port is of one instance only.": "포트는 인스턴스 하나에만 쓸 수 있습니다.",
+    "This port is not free any more:": "이 포트는 더 이상 비어 있지 않습니다:",
+    "No security group is chosen: the group default is taken.": "보안 그룹을 고르지 않았습니다. default 그룹을 씁니다.",
+    "This security group is not there any more:": "이 보안 그룹은 더 이상 없습니다:",
+    "No key pair is chosen: SSH opens for nobody, unless the image has a password.":
+      "키 페어를 고르지 않았습니다. 이미지에 비밀번호가 없으면 SSH로 접속할 수 없습니다.",
+    "This is not a public key: it begins with ssh- or ecdsa- and is one line.":
+      "공개 키가 아닙니다. ssh- 또는 ecdsa-로 시작하는 한 줄이어야 합니다.",
+    "A key pair of this name exists already.": "같은 이름의 키 페어가 이미 있습니다.",
+    "The user data is too long: 49151 bytes are the most.": "사용자 데이터가 너무 깁니다. 최대 49151바이트입니다.",
+    "Keys and values of metadata have up to 255 characters.": "메타데이터의 키와 값은 255자까지입니다.",
+    "For a new volume, of an image or of a snapshot.": "이미지나 스냅샷으로 새 볼륨을 만들 때 적으세요.",
+    "Delete the volume with the instance": "인스턴스와 함께 볼륨 삭제", "Volume snapshot": "볼륨 스냅샷",
+    "Settings": "설정", "As the browser": "브라우저 설정", "Time zone": "시간대", "Rows on a page": "페이지당 행 수",
   ]
 
   private static let faults: [String: String] = [

@@ -13,6 +13,7 @@ struct Visit: Sendable {
   /// What the action before has to tell.
   let flash: Flash?
   let settings: DashboardSettings
+  let preferences: Preferences
   /// Where this user has a role.
   var projects: [JSONValue] = []
   /// Whether only what changes by itself is wanted of the page.

@@ -68,9 +68,11 @@ public struct CloudServices: Sendable {
     compute = ComputeService(
       database: database, clock: clock, log: logs.logger("compute"), engine: engine, hypervisor: hypervisor,
       images: image, ports: network, securityGroups: network, allocations: placement, projects: identity,
+      volumes: blockStorage,
       settings: ComputeSettings(
         host: host, zone: configuration.text("hypervisor.zone"), region: configuration.text("cloud.region"),
-        snapshotFolder: state.snapshots))
+        snapshotFolder: state.snapshots, consoleURL: ServicePort.console.url(configuration)))
+    blockStorage.users = compute
     metadata.set(compute)
   }
 

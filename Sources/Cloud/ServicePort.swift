@@ -30,6 +30,10 @@ public struct ServicePort: Sendable {
   public static let dashboard = ServicePort(
     service: "dashboard", catalogType: "", catalogName: "", port: 8443, suffix: "")
 
+  /// The WebSocket proxy of consoles, on the port of upstream's novncproxy; Compute tells its URL.
+  public static let console = ServicePort(
+    service: "console", catalogType: "", catalogName: "", port: 6080, suffix: "/vnc_auto.html")
+
   public func port(_ configuration: Configuration) -> Int { port + configuration.int("api.port_offset") }
   public func url(_ configuration: Configuration) -> String {
     let address = configuration.text("api.address")
@@ -38,8 +42,7 @@ public struct ServicePort: Sendable {
   }
   public static func authURL(_ configuration: Configuration) -> String { all[0].url(configuration) }
 
-  /// Block Storage serves, but is not announced unless asked for: servers cannot attach its volumes yet, and a client that
-  /// finds it in the catalog offers just that.
+  /// What clients find. Block Storage may be left out: tests of clients without it.
   static func catalog(_ configuration: Configuration) -> [CatalogEndpoint] {
     all.filter { $0.service != "block-storage" || configuration.bool("volumes.in_catalog") }.map {
       CatalogEndpoint(serviceType: $0.catalogType, serviceName: $0.catalogName, url: $0.url(configuration))

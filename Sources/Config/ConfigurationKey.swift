@@ -100,9 +100,8 @@ public struct ConfigurationKey: Sendable {
       "Where volumes live, separated by commas: name, name:format or name:format:folder. The format is qcow2 (thin, copy on write) or raw; the folder is one in the state folder when none is named."
     ),
     ConfigurationKey(
-      "volumes.in_catalog", .boolean, "false",
-      "Whether clients find Block Storage in the catalog. Servers cannot attach its volumes yet; everything else of it works."
-    ),
+      "volumes.in_catalog", .boolean, "true",
+      "Whether clients find Block Storage in the catalog."),
     ConfigurationKey(
       "volumes.over_subscription_ratio", .decimal(1...1000), "20.0",
       "Gigabytes of volumes that a backend promises for each gigabyte of its disk."),

@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 """Measures a release build and prints the figures beside OpenStack's own on a machine of the same size.
 
-Usage: bench.py [PART…]  with parts fake, guest (default: both). Needs `swift build -c release` and root for `guest`.
+Usage: bench.py [PART…]  with parts fake, identity, guest (default: all). Needs `swift build -c release` and root for `guest`.
 Every figure is a median over its tries; limits are the promises of SPECIFICATION.md.
 """
 import http.client
 import json
 import os
 import pathlib
+import re
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -156,6 +159,105 @@ def login(cloud):
     return statistics.median(times)
 
 
+def rate(url, token, seconds=3, workers=4):
+    """Requests a second of keep-alive connections, and the median and 95th percentile of their milliseconds."""
+    host, path = url.split("/", 3)[2], "/" + url.split("/", 3)[3]
+    request = (f"GET {path} HTTP/1.1\r\nHost: {host}\r\nX-Auth-Token: {token}\r\n"
+               f"X-Subject-Token: {token}\r\n\r\n").encode()
+    times, lock = [], threading.Lock()
+
+    def work():
+        own, rest = [], b""
+        name, port = host.split(":")
+        with socket.create_connection((name, int(port))) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            end = time.perf_counter() + seconds
+            while time.perf_counter() < end:
+                started = time.perf_counter()
+                connection.sendall(request)
+                while b"\r\n\r\n" not in rest:
+                    rest += connection.recv(65536)
+                head, rest = rest.split(b"\r\n\r\n", 1)
+                length = int(re.search(rb"content-length: (\d+)", head, re.I).group(1))
+                while len(rest) < length:
+                    rest += connection.recv(65536)
+                rest = rest[length:]
+                own.append((time.perf_counter() - started) * 1000)
+                if not head.startswith(b"HTTP/1.1 200"):
+                    raise AssertionError(head[:200])
+        with lock:
+            times.extend(own)
+
+    threads = [threading.Thread(target=work) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    times.sort()
+    return len(times) / seconds, times[len(times) // 2], times[len(times) * 95 // 100]
+
+
+def populate(path, users=10_000, projects=1000, each=10):
+    """Users, projects and ten roles of each user, straight into the books of a cloud that is stopped."""
+    books = sqlite3.connect(path)
+    now = int(time.time() * 1_000_000)
+    roles = [row[0] for row in books.execute("SELECT id FROM identity_role WHERE name IN ('reader', 'member')")]
+    books.executemany(
+        "INSERT INTO identity_project (id, name, domain_id, parent_id, is_domain, enabled, description, options, created_at)"
+        " VALUES (?, ?, 'default', 'default', 0, 1, '', '{}', ?)",
+        [(f"{index:032x}", f"project-{index}", now) for index in range(1, projects + 1)])
+    books.executemany(
+        "INSERT INTO identity_user (id, name, domain_id, enabled, options, created_at) VALUES (?, ?, 'default', 1, '{}', ?)",
+        [(f"{index:032x}", f"user-{index}", now) for index in range(1, users + 1)])
+    books.executemany(
+        "INSERT INTO identity_assignment (actor_kind, actor_id, place_kind, place_id, role_id, inherited)"
+        " VALUES ('user', ?, 'project', ?, ?, 0)",
+        [(f"{user:032x}", f"{(user * 7 + index * 97) % projects + 1:032x}", roles[index % len(roles)])
+         for user in range(1, users + 1) for index in range(each)])
+    books.commit()
+    count = books.execute("SELECT COUNT(*) FROM identity_assignment").fetchone()[0]
+    books.close()
+    return count
+
+
+def identity():
+    """Tokens and lists, with few users and with 10,000 of them that have 100,000 roles."""
+    cloud = Cloud(fake=True)
+    cloud.up()
+    try:
+        for size in ("", ", 100,000 roles"):
+            if size:
+                cloud.martlet("stop")
+                populate(cloud.state + "/martlet.db")
+                cloud.up()
+                cloud.tokens.clear()
+            token = cloud.token()
+            answer = run("curl", "-sf", "--unix-socket", cloud.state + "/control.sock", "-d",
+                         json.dumps({"token": token}), "http://control/measure/token").stdout
+            report("verifying a token in the process" + size, json.loads(answer)["microseconds"], "µs", 20)
+            for what, url in (("GET /v3/auth/tokens", cloud.url("identity") + "/auth/tokens?nocatalog"),
+                              ("GET /v3/regions", cloud.url("identity") + "/regions")):
+                count, median, high = rate(url, token)
+                report(f"{what}, 4 connections{size}", count, "requests/s")
+                report(f"{what}, p50{size}", median, "ms")
+                report(f"{what}, p95{size}", high, "ms")
+            report("POST /v3/auth/tokens (password)" + size, login(cloud), "ms", None, "331 ms")
+        client, user, project = Client(cloud), f"{77:032x}", f"{77:032x}"
+        for what, path in (
+                ("users, a page of 100", "/users?limit=100"), ("users, one of its last pages", f"/users?limit=100&marker={9800:032x}"),
+                ("users, by a part of the name", "/users?name__contains=user-99&limit=100"),
+                ("projects, all 1,000", "/projects"), ("roles of a user", f"/role_assignments?user.id={user}"),
+                ("effective roles of a user", f"/role_assignments?user.id={user}&effective"),
+                ("roles in a project, with names", f"/role_assignments?scope.project.id={project}&include_names"),
+                ("effective roles in a project", f"/role_assignments?scope.project.id={project}&effective"),
+                ("projects of a user", f"/users/{user}/projects")):
+            report(what, client.median(20, "GET", "identity", path), "ms", 50)
+        memory = json.loads(cloud.martlet("status", "--json").stdout)["memory_mb"]
+        report("resident memory, 10,000 users and 100,000 roles", memory, "MB")
+    finally:
+        cloud.destroy()
+
+
 def guest():
     cloud = Cloud()
     cloud.up()
@@ -232,8 +334,8 @@ def greets(path):
 
 
 def main():
-    for part in sys.argv[1:] or ["fake", "guest"]:
-        {"fake": fake, "guest": guest}[part]()
+    for part in sys.argv[1:] or ["fake", "identity", "guest"]:
+        {"fake": fake, "identity": identity, "guest": guest}[part]()
     width = [max(len(row[column]) for row in ROWS + [("what", "Martlet", "promise", "", "OpenStack 2026.2")])
              for column in range(5)]
     print()

@@ -23,6 +23,10 @@ struct ControlServer: Sendable {
       case ("POST", "/keys/rotate"):
         let numbers = try await services.identity.rotateKeys()
         return .json(.object(JSONObject(numbers.map { ($0.purpose, .int($0.number)) })))
+      case ("POST", "/measure/token"):
+        let token = try JSONParser.parse(try await call.body.collect(limit: 65_536))["token"]?.string ?? ""
+        let cost = try await services.identity.verificationCost(token, count: 20_000)
+        return .json(["microseconds": .double(cost)])
       case ("POST", "/policy"):
         let body = try JSONParser.parse(try await call.body.collect(limit: 65_536))
         return .json(try PolicyExplanation.answer(body, services.identity, overrides))

@@ -58,8 +58,9 @@ extension Snapshot {
   /// The assignments that fit the query, in a stable order.
   func assignments(_ query: AssignmentQuery) -> [EffectiveAssignment] {
     let places = places(query)
+    let stored = candidates(query, places)
     var result =
-      query.isEffective ? effective() : assignments.values.joined().map { EffectiveAssignment(assignment: $0) }
+      query.isEffective ? effective(stored, query, places) : stored.map { EffectiveAssignment(assignment: $0) }
     result = result.filter { found in
       let assignment = found.assignment
       if let user = query.userID, assignment.actor != .user(user) { return false }
@@ -71,7 +72,35 @@ extension Snapshot {
       }
       return true
     }
-    return result.sorted { Self.key($0) < Self.key($1) }
+    return result.map { (Self.key($0), $0) }.sorted { $0.0 < $1.0 }.map(\.1)
+  }
+
+  /// The stored assignments that can lead to what the query asks for: of its user and the user's groups, at its place or,
+  /// inherited, above it.
+  private func candidates(_ query: AssignmentQuery, _ places: Set<Place>?) -> [Assignment] {
+    var sources = places
+    if query.isEffective, let places {
+      for case .project(let id) in places {
+        guard let project = projects[id] else { continue }
+        for above in ancestors(of: project) { sources?.insert(above.isDomain ? .domain(above.id) : .project(above.id)) }
+      }
+    }
+    var actors: [Actor]?
+    if let user = query.userID {
+      actors = [.user(user)] + (query.isEffective ? groups[user] ?? [] : []).map { .group($0) }
+    } else if let group = query.groupID {
+      actors = [.group(group)]
+    }
+    var result: [Assignment] = []
+    func take(_ list: [Assignment]) {
+      for assignment in list where sources?.contains(assignment.place) ?? true { result.append(assignment) }
+    }
+    if let actors {
+      for actor in actors { take(assignments[actor] ?? []) }
+    } else {
+      for list in assignments.values { take(list) }
+    }
+    return result
   }
 
   private static func key(_ found: EffectiveAssignment) -> String {
@@ -91,12 +120,18 @@ extension Snapshot {
 
   /// Groups replaced by their users, inherited assignments by the projects below, roles by what they imply; a domain's own
   /// roles only by what they imply.
-  private func effective() -> [EffectiveAssignment] {
+  private func effective(
+    _ stored: [Assignment], _ query: AssignmentQuery, _ places: Set<Place>?
+  ) -> [EffectiveAssignment] {
     var members: [String: [String]] = [:]
-    for (user, groups) in groups { for group in groups { members[group, default: []].append(user) } }
+    if let user = query.userID {
+      for group in groups[user] ?? [] { members[group] = [user] }
+    } else if stored.contains(where: { $0.actor.kind == "group" }) {
+      for (user, groups) in groups { for group in groups { members[group, default: []].append(user) } }
+    }
     var result: [EffectiveAssignment] = []
-    for assignment in assignments.values.joined() {
-      for placed in spread(assignment) {
+    for assignment in stored {
+      for placed in spread(assignment, places) {
         switch assignment.actor {
         case .user: result += implied(placed)
         case .group(let group):
@@ -112,10 +147,12 @@ extension Snapshot {
     return result
   }
 
-  private func spread(_ assignment: Assignment) -> [EffectiveAssignment] {
+  /// An inherited assignment stands at the projects below its place, within `places`.
+  private func spread(_ assignment: Assignment, _ places: Set<Place>?) -> [EffectiveAssignment] {
     guard assignment.isInherited else { return [EffectiveAssignment(assignment: assignment)] }
     let source = assignment.place.id
-    return projects.values.filter { !$0.isDomain && ancestors(of: $0).contains { $0.id == source } }.map { project in
+    let wanted = places.map { $0.compactMap { projects[$0.id] } } ?? Array(projects.values)
+    return wanted.filter { !$0.isDomain && ancestors(of: $0).contains { $0.id == source } }.map { project in
       var found = EffectiveAssignment(assignment: assignment, inheritedFrom: assignment.place)
       found.assignment.place = .project(project.id)
       return found

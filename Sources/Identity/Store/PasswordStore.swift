@@ -46,9 +46,10 @@ enum PasswordStore {
     try change.tx.execute(
       .insert(
         into: "identity_password", ["user_id": userID, "created_at": change.now, "password_hash": hash]))
-    let kept: SQL =
-      "SELECT created_at FROM identity_password WHERE user_id = \(userID) ORDER BY created_at DESC LIMIT \(count)"
-    try change.tx.execute("DELETE FROM identity_password WHERE user_id = \(userID) AND created_at NOT IN (\(kept))")
+    let kept = try change.tx.query(
+      "SELECT created_at FROM identity_password WHERE user_id = \(userID) ORDER BY created_at DESC LIMIT \(count)")
+    guard let oldest = kept.last?.timestamp("created_at") else { return }
+    try change.tx.execute("DELETE FROM identity_password WHERE user_id = \(userID) AND created_at < \(oldest)")
   }
 
   static func countFailure(_ userID: String, _ change: Change) throws {

@@ -54,7 +54,7 @@ public enum VolumeSource: Sendable, Codable, Equatable {
 }
 
 /// What Compute needs of Block Storage. Calls with a transaction commit or roll back with Compute's own rows.
-public protocol VolumeAttaching: Sendable {
+public protocol VolumeAttaching: VolumeProxying {
   /// The volume, if the caller may see it.
   func volume(_ id: String, visibleTo auth: AuthContext, tx: any Transaction) throws -> VolumeSummary?
   /// The volume whoever asks, for workflows that run after the check.

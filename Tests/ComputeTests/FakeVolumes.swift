@@ -156,6 +156,50 @@ final class FakeVolumes: VolumeAttaching {
   }
 }
 
+extension FakeVolumes {
+  func proxyVolumes(id: String?, auth: AuthContext, tx: any Transaction) throws -> [ProxyVolume] {
+    let rows = try tx.query("SELECT * FROM fake_volume WHERE project_id = \(auth.projectID) ORDER BY id")
+    let found = rows.filter { id == nil || $0.text("id") == id }
+    if let id, found.isEmpty { throw Fault.notFound("Volume \(id) could not be found.") }
+    return found.map { row in
+      ProxyVolume(
+        id: row.text("id"), name: "v", description: nil, status: row.text("status"), sizeGB: row.int("size"),
+        zone: "nova", type: nil, snapshotID: nil, metadata: [:], createdAt: Timestamp(seconds: 0), serverID: nil,
+        device: nil)
+    }
+  }
+  func createProxyVolume(_ volume: ProxyVolume, auth: AuthContext, requestID: String, tx: any Transaction) throws
+    -> String
+  {
+    try create(
+      sizeGB: volume.sizeGB, source: .blank, type: nil, name: "", zone: "", auth: auth, requestID: requestID, tx: tx)
+  }
+  func deleteProxyVolume(_ id: String, auth: AuthContext, requestID: String, tx: any Transaction) throws {
+    _ = try proxyVolumes(id: id, auth: auth, tx: tx)
+    try delete(id, requestID: requestID, tx: tx)
+  }
+  func proxySnapshots(id: String?, auth: AuthContext, tx: any Transaction) throws -> [ProxyVolumeSnapshot] {
+    let found = try tx.query("SELECT * FROM fake_snapshot").filter { id == nil || $0.text("id") == id }
+    if let id, found.isEmpty { throw Fault.notFound("Snapshot \(id) could not be found.") }
+    return found.map { row in
+      ProxyVolumeSnapshot(
+        id: row.text("id"), volumeID: row.text("volume_id"), name: "s", description: nil, status: "available",
+        sizeGB: row.int("size"), createdAt: Timestamp(seconds: 0))
+    }
+  }
+  func createProxySnapshot(
+    of volumeID: String, name: String?, description: String?, isForced: Bool, auth: AuthContext, requestID: String,
+    tx: any Transaction
+  ) throws -> String {
+    _ = try proxyVolumes(id: volumeID, auth: auth, tx: tx)
+    return try createSnapshot(of: volumeID, name: name ?? "", auth: auth, requestID: requestID, tx: tx)
+  }
+  func deleteProxySnapshot(_ id: String, auth: AuthContext, requestID: String, tx: any Transaction) throws {
+    _ = try proxySnapshots(id: id, auth: auth, tx: tx)
+    try deleteSnapshot(id, requestID: requestID, tx: tx)
+  }
+}
+
 extension FakeGuests {
   func attach(_ volume: GuestVolume, to id: String) async throws {
     try change("attachVolume", id) { guest in

@@ -188,6 +188,8 @@ struct ServerInputTests {
     case (_, "os-interface"): return ["interfaceAttachment": [:]]
     case (_, "os-volume_attachments"), (_, "{volume_id}"):
       return ["volumeAttachment": ["volumeId": .string(FakeVolumes.free)]]
+    case (_, "os-volumes"): return ["volume": ["size": 1]]
+    case (_, "os-snapshots"): return ["snapshot": ["volume_id": .string(FakeVolumes.free)]]
     case (_, "os-server-external-events"):
       return ["events": [["name": "network-changed", "server_uuid": .string(UUIDText.make())]]]
     case (_, "remote-consoles"): return ["remote_console": ["protocol": "vnc", "type": "novnc"]]

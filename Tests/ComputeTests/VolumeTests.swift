@@ -284,6 +284,35 @@ struct VolumeTests {
     }
   }
 
+  @Test func theOldProxiesShowMakeAndDelete() async throws {
+    let world = try await ServerWorld()
+    #expect(try await world.send("GET", "/v2.1/os-volumes")["volumes"].array?.count == 5)
+    #expect(try await world.send("GET", "/v2.1/os-volumes/detail?limit=1&offset=1")["volumes"].array?.count == 1)
+    #expect(try await world.send("GET", "/v2.1/os-volumes", version: "2.36").status == 404)
+    #expect(try await world.send("GET", "/v2.1/os-volumes/\(Fake.others)").status == 404)
+    let path = "/v2.1/os-volumes/\(Fake.free)"
+    let shown = try await world.send("GET", path)["volume"]
+    #expect(shown["size"] == 1 && shown["attachments"] == [[:]] && shown["displayName"] == "v")
+    for raw in ["{", "{}", "{\"volume\": {}}", "{\"volume\": {\"size\": 0}}", "{\"volume\": {\"size\": \"x\"}}"] {
+      #expect(try await world.send("POST", "/v2.1/os-volumes", raw: raw).status == 400, "\(raw)")
+    }
+    let made = try await world.send("POST", "/v2.1/os-volumes", ["volume": ["size": "2", "display_name": "n"]])
+    #expect(made.status == 200 && made["volume"]["size"] == 2)
+    #expect(try await world.send("POST", "/v2.1/os-volumes", ["volume": ["size": 1]], as: "reader").status == 403)
+    world.volumes.fail("create", with: Fault(413, "VolumeLimitExceeded"))
+    #expect(try await world.send("POST", "/v2.1/os-volumes", ["volume": ["size": 1]]).status == 403)
+    let order: JSONValue = ["snapshot": ["volume_id": .string(Fake.free), "force": true]]
+    let snapshot = try await world.send("POST", "/v2.1/os-snapshots", order)["snapshot"]
+    #expect(snapshot["volumeId"]?.string == Fake.free)
+    #expect(try await world.send("GET", "/v2.1/os-snapshots/detail")["snapshots"].array?.count == 2)
+    let id = snapshot["id"]?.string ?? ""
+    #expect(try await world.send("GET", "/v2.1/os-snapshots/\(id)").status == 200)
+    #expect(try await world.send("DELETE", "/v2.1/os-snapshots/\(id)").status == 202)
+    #expect(try await world.send("DELETE", "/v2.1/os-snapshots/\(id)").status == 404)
+    #expect(try await world.send("DELETE", path).status == 202)
+    #expect(try await world.send("GET", path).status == 404)
+  }
+
   @Test func tagsAreInTheMetadata() async throws {
     let world = try await ServerWorld()
     let id = try await world.make(["networks": [["port": .string(FakePorts.port1)]]])

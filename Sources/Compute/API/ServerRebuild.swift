@@ -117,20 +117,7 @@ enum ServerResize {
         throw Fault.badRequest("Flavor \(id.prefix(255)) could not be found.")
       }
       let flavor = ServerFlavor(found)
-      guard flavor.id != server.flavor.id else {
-        throw Fault.badRequest("When resizing, instances must change flavor!")
-      }
-      if flavor.diskGB == 0, !server.isVolumeBacked, server.flavor.diskGB != 0 {
-        throw Fault.badRequest(
-          "Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.")
-      }
-      guard server.isVolumeBacked || flavor.diskGB >= server.flavor.diskGB,
-        flavor.ephemeralGB >= server.flavor.ephemeralGB
-      else {
-        throw Fault.badRequest(
-          "Resize to flavor \(flavor.id) is not possible: its disks (\(flavor.diskGB) GB and \(flavor.ephemeralGB) GB) "
-            + "are smaller than the server's (\(server.flavor.diskGB) GB and \(server.flavor.ephemeralGB) GB).")
-      }
+      try check(flavor, for: server)
       try ComputeQuota.check(
         ["cores": flavor.vcpus - server.flavor.vcpus, "ram": flavor.memoryMB - server.flavor.memoryMB],
         projectID: server.projectID, tx: tx)
@@ -142,5 +129,23 @@ enum ServerResize {
       ]
     }
     return .empty(202)
+  }
+
+  /// Throws 400 faults for a flavor that a server cannot get.
+  private static func check(_ flavor: ServerFlavor, for server: Server) throws {
+    guard flavor.id != server.flavor.id else {
+      throw Fault.badRequest("When resizing, instances must change flavor!")
+    }
+    if flavor.diskGB == 0, !server.isVolumeBacked, server.flavor.diskGB != 0 {
+      throw Fault.badRequest(
+        "Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.")
+    }
+    guard server.isVolumeBacked || flavor.diskGB >= server.flavor.diskGB,
+      flavor.ephemeralGB >= server.flavor.ephemeralGB
+    else {
+      throw Fault.badRequest(
+        "Resize to flavor \(flavor.id) is not possible: its disks (\(flavor.diskGB) GB and \(flavor.ephemeralGB) GB) "
+          + "are smaller than the server's (\(server.flavor.diskGB) GB and \(server.flavor.ephemeralGB) GB).")
+    }
   }
 }

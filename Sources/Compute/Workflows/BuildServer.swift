@@ -4,7 +4,8 @@ import Store
 import Workflow
 
 /// Builds a new server: chooses and claims a host and makes the ports in one transaction, makes its volumes, waits for
-/// them, the network and the image, then makes and starts the guest. What fails is taken back, and the server is left in ERROR with the reason.
+/// them, the network and the image, then makes and starts the guest. What fails is taken back, and the server is left in
+/// ERROR with the reason.
 struct BuildServer: Sendable {
   let service: ComputeDependencies
   private var guest: ServerGuest { ServerGuest(service: service) }

@@ -90,28 +90,34 @@ struct SnapshotServer: Sendable {
       if !call.since(2, 39) {
         try ServerCreate.checkMetadata(metadata.count, projectID: server.projectID, tx: tx)
       }
-      var input: JSONObject = ["image": .string(id)]
-      var properties = server.imageProperties
-      properties["image_type"] = "snapshot"
-      properties["instance_uuid"] = server.id
-      properties["user_id"] = auth.user.id
-      properties["base_image_ref"] = server.imageID
-      properties.merge(metadata) { $1 }
-      let name = wish["name"]?.string ?? ""
-      if server.isVolumeBacked {
-        let snapshots = try SnapshotMapping(server: server, service: service, call: call).make(
-          imageName: name, &properties, tx: tx)
-        input["snapshots"] = .strings(snapshots)
-      }
-      try service.images.reserve(
-        ImageSummary(
-          id: id, name: name, status: "queued", diskFormat: server.isVolumeBacked ? "raw" : "qcow2",
-          containerFormat: "bare", sizeBytes: 0, virtualSizeBytes: 0,
-          minDiskGB: server.isVolumeBacked ? 0 : server.flavor.diskGB, minRAMMB: 0, owner: server.projectID,
-          visibility: "private", properties: properties), tx: tx)
-      return .object(input)
+      return try reserve(id, server, wish, call, service, tx: tx)
     }
     if call.since(2, 45) { return .json(["image_id": .string(id)], status: 202) }
     return Reply(202, .none, headers: ["Location": "\(call.baseURL)/images/\(id)"])
+  }
+
+  /// Writes the image, and takes the snapshots of a server that boots from a volume; returns the job's input.
+  private static func reserve(
+    _ id: String, _ server: Server, _ wish: JSONValue, _ call: Call, _ service: ComputeDependencies,
+    tx: any Transaction
+  ) throws -> JSONValue {
+    var input: JSONObject = ["image": .string(id)]
+    var properties = server.imageProperties
+    properties["image_type"] = "snapshot"
+    properties["instance_uuid"] = server.id
+    properties["user_id"] = try call.auth.user.id
+    properties["base_image_ref"] = server.imageID
+    properties.merge((wish["metadata"] ?? .null).texts) { $1 }
+    let (name, isVolumeBacked) = (wish["name"]?.string ?? "", server.isVolumeBacked)
+    if isVolumeBacked {
+      let mapping = SnapshotMapping(server: server, service: service, call: call)
+      input["snapshots"] = .strings(try mapping.make(imageName: name, &properties, tx: tx))
+    }
+    try service.images.reserve(
+      ImageSummary(
+        id: id, name: name, status: "queued", diskFormat: isVolumeBacked ? "raw" : "qcow2", containerFormat: "bare",
+        sizeBytes: 0, virtualSizeBytes: 0, minDiskGB: isVolumeBacked ? 0 : server.flavor.diskGB, minRAMMB: 0,
+        owner: server.projectID, visibility: "private", properties: properties), tx: tx)
+    return .object(input)
   }
 }

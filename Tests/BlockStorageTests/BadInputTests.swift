@@ -97,38 +97,4 @@ struct BadInputTests {
     #expect(try await world.send("GET", path + "?usage=true")["quota_set.gigabytes.in_use"] == 2)
     #expect(try await world.send("PUT", path, ["quota_set": ["nonsense": 1]], as: "admin").status == 400)
   }
-
-  @Test func aMissingFolderIsExplainedAndHarmsNothingElse() async throws {
-    let world = try await BlockWorld()
-    let id = try await world.make()
-    try HostFiles.remove(world.folder + "/plain")
-    try await world.send(
-      "POST", "/types", ["volume_type": ["name": "plain", "extra_specs": ["volume_backend_name": "plain"]]], as: "admin"
-    )
-    let lost = try await world.make(["volume_type": "plain"])
-    #expect(try await world.status(lost) == "error")
-    let messages = try await world.send("GET", "/messages")["messages"]?.array ?? []
-    #expect(
-      messages.contains {
-        $0["resource_uuid"] == .string(lost) && $0["user_message"]?.string?.contains("missing") == true
-      })
-    #expect(try await world.send("DELETE", "/volumes/\(lost)").status == 202)
-    #expect(try await world.status(lost) == "gone")
-    #expect(try await world.status(id) == "available")
-    #expect(try await world.snapshot(id) != "")
-  }
-
-  @Test func aDamagedFileIsAnErrorOfItsVolumeOnly() async throws {
-    let world = try await BlockWorld()
-    let (id, other) = (try await world.make(), try await world.make())
-    try HostFiles.writeAtomically("\(world.folder)/files/volume-\(id)", [1, 2, 3], mode: 0o600)
-    let clone = try await world.make(["source_volid": .string(id)])
-    #expect(["error", "available"].contains(try await world.status(clone)))
-    let backup = try await world.send("POST", "/backups", ["backup": ["volume_id": .string(id)]])
-    let shown = try await world.send("GET", "/backups/\(backup["backup.id"]?.string ?? "")")
-    #expect(shown["backup.status"] == "error")
-    #expect(shown["backup.fail_reason"]?.string?.isEmpty == false)
-    #expect(try await world.status(id) == "available")
-    #expect(try await world.status(other) == "available")
-  }
 }

@@ -137,7 +137,7 @@ class Cloud:
 
     def url(self, service):
         port, suffix = {"identity": (5000, "/v3"), "image": (9292, "/v2"), "compute": (8774, "/v2.1"),
-                        "placement": (8778, ""), "network": (9696, "/v2.0")}[service]
+                        "placement": (8778, ""), "network": (9696, "/v2.0"), "block-storage": (8776, "/v3")}[service]
         return f"http://127.0.0.1:{port + self.offset}{suffix}"
 
     def token(self, name="admin", password=None, project="admin"):

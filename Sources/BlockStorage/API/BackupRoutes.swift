@@ -236,13 +236,12 @@ extension BlockStorageService {
           throw Volume.invalid("volume size \(volume.size) is too small to restore backup of size \(row.int("size")).")
         }
         try Table.volume.set(target, ["status": "restoring-backup", "updated_at": now], tx: tx)
-        try Table.backup.set(row.id, ["status": "restoring", "updated_at": now], tx: tx)
         try enqueue("backup-restore", volume, ["backup": .string(row.id)], call, tx: tx)
         volumeID = target
       } else {
         volumeID = try volumeForBackup(row, name, call, auth, tx: tx)
-        try Table.backup.set(row.id, ["status": "restoring", "updated_at": now], tx: tx)
       }
+      try Table.backup.set(row.id, ["status": "restoring", "updated_at": now], tx: tx)
       return [
         "restore": [
           "backup_id": .string(row.id), "volume_id": .string(volumeID),

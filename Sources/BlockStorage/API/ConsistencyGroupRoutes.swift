@@ -62,9 +62,16 @@ extension BlockStorageService {
       },
       route(
         "POST", path + "/delete", "group:delete", .projectMember,
-        schema: Self.fields("consistencygroup", [Schema.may("force", .optional(.looseBoolean))])
+        schema: .object(
+          [
+            Schema.may(
+              "consistencygroup",
+              .optional(.object([Schema.may("force", .optional(.looseBoolean))], additional: .allowed)))
+          ], additional: .allowed)
       ) { [self] call in
-        try await deleteConsistencyGroup(call, isForced: Input.flag(call.field("consistencygroup", "force")))
+        // The stock client spells the key with an underscore.
+        let isForced = Input.flag(call.field("consistencygroup", "force") ?? call.field("consistency_group", "force"))
+        return try await deleteConsistencyGroup(call, isForced: isForced)
       },
     ] + consistencySnapshotRoutes
   }

@@ -14,7 +14,7 @@ extension BlockStorageService {
       } failed: { [self] tx, job, fault in
         let id = job.input["backup"]?.string ?? ""
         try Table.backup.set(
-          id, ["status": "error", "fail_reason": fault.message, "updated_at": clock.now()], tx: tx)
+          id, ["status": "error", "fail_reason": Messages.text(fault), "updated_at": clock.now()], tx: tx)
         try freeAfterBackup(job.input, tx: tx)
       },
       definition("backup-restore", noun: "backup") { [self] context in

@@ -25,22 +25,18 @@ public struct JSONWriter: ~Copyable {
     case .string(let value): write(value)
     case .array(let values):
       raw("[")
-      var isFirst = true
-      for value in values {
-        if !isFirst { raw(", ") }
-        isFirst = false
-        write(value)
+      for index in values.indices {
+        if index > 0 { raw(", ") }
+        write(values[index])
       }
       raw("]")
     case .object(let object):
       raw("{")
-      var isFirst = true
-      for member in object.members {
-        if !isFirst { raw(", ") }
-        isFirst = false
-        write(member.key)
+      for index in object.members.indices {
+        if index > 0 { raw(", ") }
+        write(object.members[index].key)
         raw(": ")
-        write(member.value)
+        write(object.members[index].value)
       }
       raw("}")
     }
@@ -88,17 +84,22 @@ public struct JSONWriter: ~Copyable {
       reserve(buffer.count * 6 + 2)
       start[count] = UInt8(ascii: "\"")
       var at = count + 1
-      for byte in buffer {
-        if byte >= 0x20 && byte != 0x22 && byte != 0x5C {
-          start[at] = byte
-          at += 1
-        } else {
-          at = escape(byte, at)
-        }
+      var clean = 0
+      for index in buffer.indices where buffer[index] < 0x20 || buffer[index] == 0x22 || buffer[index] == 0x5C {
+        at = copy(buffer, from: clean, to: index, at)
+        at = escape(buffer[index], at)
+        clean = index + 1
       }
+      at = copy(buffer, from: clean, to: buffer.count, at)
       start[at] = UInt8(ascii: "\"")
       count = at + 1
     }
+  }
+
+  private func copy(_ buffer: UnsafeBufferPointer<UInt8>, from first: Int, to end: Int, _ position: Int) -> Int {
+    guard end > first, let base = buffer.baseAddress else { return position }
+    (start + position).update(from: base + first, count: end - first)
+    return position + end - first
   }
 
   /// Writes the escape of `byte` at `position`; returns the position after it.

@@ -65,7 +65,7 @@ public final class MariaDBDatabase: Database {
       let transaction = MariaDBTransaction(connection, isWritable: true)
       defer { statements.add(transaction.statements, ordering: .relaxed) }
       return try finished(transaction) {
-        _ = try transaction.execute(
+        _ = try connection.execute(
           "UPDATE store_turn SET turn = turn + 1, seen = UNIX_TIMESTAMP() WHERE process IN ('', \(process))")
         let result = try body(transaction)
         pending.keep((result, transaction.actions), turn: try turn(connection))

@@ -188,6 +188,14 @@ public struct Row: Sendable {
   public func optionalTimestamp(_ column: String) -> Timestamp? {
     optionalInt(column).map { Timestamp(microseconds: $0) }
   }
+  /// The same for rows of many: texts that several of them share are read once. `memo` is the caller's, for one list.
+  public func json(_ column: String, memo: inout [String: JSONValue]) -> JSONValue {
+    guard let text = optionalText(column) else { return .null }
+    if let known = memo[text] { return known }
+    let value = json(column)
+    memo[text] = value
+    return value
+  }
   /// A column that holds JSON text; NULL and unreadable text are JSON null.
   public func json(_ column: String) -> JSONValue {
     guard let text = optionalText(column) else { return .null }

@@ -19,7 +19,9 @@ private struct Bench {
 
   init() async throws {
     database = try await TestKit.database(
-      JobStore.migrations + [Migration("thing", ["CREATE TABLE thing (id VARCHAR(20) PRIMARY KEY, state VARCHAR(20))"])]
+      JobStore.migrations + [
+        Migration("thing", ["CREATE TABLE thing (id VARCHAR(20) PRIMARY KEY, state VARCHAR(255))"])
+      ]
     )
   }
 

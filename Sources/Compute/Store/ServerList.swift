@@ -62,8 +62,8 @@ struct ServerList {
     let spec = ListSpec(
       table: "server", columns: sortColumns, defaultSort: [("created_at", false), ("number", false)], style: .compute)
     let page = try spec.page(try spec.request(sortQuery()), conditions: conditions, tx: tx)
-    var flavors: [String: ServerFlavor] = [:]
-    let servers = page.rows.map { Server(row: $0, flavors: &flavors) }
+    var shared = SharedServerParts()
+    let servers = page.rows.map { Server(row: $0, shared: &shared) }
     return (isDetail ? try ServerStore.complete(servers, tx: tx) : servers, page.hasNext)
   }
 

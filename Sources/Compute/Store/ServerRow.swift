@@ -2,21 +2,32 @@ import Contracts
 import Kit
 import Store
 
+/// What servers of one list share and is read once: their flavors and images are few.
+struct SharedServerParts {
+  private var flavors: [String: ServerFlavor] = [:]
+  var texts: [String: JSONValue] = [:]
+
+  mutating func flavor(_ row: Row) -> ServerFlavor {
+    let text = row.text("flavor")
+    if let known = flavors[text] { return known }
+    let flavor = ServerFlavor(json: row.json("flavor"))
+    flavors[text] = flavor
+    return flavor
+  }
+}
+
 extension Server {
   /// A server without its metadata, tags and block devices.
   init(row: Row) {
-    var flavors: [String: ServerFlavor] = [:]
-    self.init(row: row, flavors: &flavors)
+    var shared = SharedServerParts()
+    self.init(row: row, shared: &shared)
   }
 
-  /// The same for a row of many: servers of one flavor share what is read once.
-  init(row: Row, flavors: inout [String: ServerFlavor]) {
-    let flavorText = row.text("flavor")
-    let flavor = flavors[flavorText] ?? ServerFlavor(json: row.json("flavor"))
-    flavors[flavorText] = flavor
+  /// The same for a row of many.
+  init(row: Row, shared: inout SharedServerParts) {
     self.init(
       id: row.text("id"), projectID: row.text("project_id"), userID: row.text("user_id"), name: row.text("name"),
-      hostname: row.text("hostname"), imageID: row.text("image_id"), flavor: flavor,
+      hostname: row.text("hostname"), imageID: row.text("image_id"), flavor: shared.flavor(row),
       reservationID: row.text("reservation_id"), createdAt: row.timestamp("created_at"),
       updatedAt: row.timestamp("updated_at"))
     number = row.int("number")
@@ -28,7 +39,7 @@ extension Server {
     pinnedZone = row.optionalText("pinned_zone")
     forcedHost = row.optionalText("forced_host")
     isVolumeBacked = row.bool("volume_backed")
-    imageProperties = row.json("image_properties").texts
+    imageProperties = row.json("image_properties", memo: &shared.texts).texts
     newFlavor = row.optionalText("new_flavor") == nil ? nil : ServerFlavor(json: row.json("new_flavor"))
     oldFlavor = row.optionalText("old_flavor") == nil ? nil : ServerFlavor(json: row.json("old_flavor"))
     oldState = row.optionalText("old_state").flatMap { VMState(rawValue: $0) }
@@ -44,10 +55,10 @@ extension Server {
     lockedReason = row.optionalText("locked_reason")
     adminPassword = row.optionalText("admin_password")
     guestPassword = row.text("guest_password")
-    readRest(row)
+    readRest(row, shared: &shared)
   }
 
-  private mutating func readRest(_ row: Row) {
+  private mutating func readRest(_ row: Row, shared: inout SharedServerParts) {
     rootDevice = row.text("root_device")
     hasAutoDisk = row.bool("auto_disk")
     hints = row.json("hints").object ?? [:]
@@ -56,8 +67,8 @@ extension Server {
       InjectedFile(
         path: file["path"]?.string ?? "", content: Base64.decode(file["contents"]?.string ?? "") ?? [])
     }
-    networks = (row.json("networks").array ?? []).map { NetworkRequest(json: $0) }
-    securityGroups = (row.json("security_groups").array ?? []).compactMap(\.string)
+    networks = (row.json("networks", memo: &shared.texts).array ?? []).map { NetworkRequest(json: $0) }
+    securityGroups = (row.json("security_groups", memo: &shared.texts).array ?? []).compactMap(\.string)
     launchedAt = row.optionalTimestamp("launched_at")
     terminatedAt = row.optionalTimestamp("terminated_at")
     deletedAt = row.optionalTimestamp("deleted_at")

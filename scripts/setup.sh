@@ -64,3 +64,8 @@ if [ "${1:-run}" = test ] && ! .venv/bin/python -c 'import selenium' 2>/dev/null
   echo "installing selenium into .venv"
   .venv/bin/pip install -q 'selenium>=4.20'
 fi
+# Only axe-core's script is used of it, not the browsers that its own driver would bring.
+if [ "${1:-run}" = test ] && ! .venv/bin/python -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("axe_playwright_python"))'; then
+  echo "installing axe-core into .venv"
+  .venv/bin/pip install -q --no-deps 'axe-playwright-python>=0.1.8'
+fi

@@ -46,12 +46,12 @@ enum LayoutTemplates {
     <label for="nav-toggle" class="nav-button">{{{icon_menu}}}<span>[[Menu]]</span></label>
     <nav class="side" aria-label="[[Menu]]">
     {{#menu}}
-    <h2>{{title}}</h2>
+    <details{{#open}} open{{/open}}><summary>{{title}}</summary>
     <ul>
     {{#items}}
-    <li><a href="{{href}}"{{#active}} aria-current="page"{{/active}}>{{{icon}}}<span>{{title}}</span></a></li>
+    <li{{#gap}} class="gap"{{/gap}}><a href="{{href}}"{{#active}} aria-current="page"{{/active}}>{{{icon}}}<span>{{title}}</span></a></li>
     {{/items}}
-    </ul>
+    </ul></details>
     {{/menu}}
     </nav>
     {{/who}}

@@ -67,7 +67,14 @@ enum Style {
     .find input { width: 100%; padding-left: 34px; background: var(--soft); border-color: transparent; }
     .side { padding: 14px 10px 30px; border-right: 1px solid var(--line); background: var(--surface);
       position: sticky; top: 54px; align-self: start; height: calc(100vh - 54px); overflow-y: auto; }
-    .side h2 { font-size: 12px; color: var(--quiet); font-weight: 600; margin: 14px 10px 5px; }
+    .side, .sheet { scrollbar-width: thin; scrollbar-color: var(--line) transparent; }
+    .side summary { font-size: 12px; color: var(--quiet); font-weight: 600; padding: 7px 10px 5px; cursor: pointer;
+      list-style: none; display: flex; align-items: center; gap: 6px; border-radius: 7px; }
+    .side summary::-webkit-details-marker { display: none; } .side summary:hover { color: var(--ink); }
+    .side summary::after { content: ""; width: 6px; height: 6px; margin-left: auto; border: solid currentColor;
+      border-width: 0 1.5px 1.5px 0; transform: rotate(-45deg); }
+    .side details[open] > summary::after { transform: rotate(45deg); }
+    .side details { margin-bottom: 6px; } .side li.gap { margin-top: 9px; }
     .side ul { list-style: none; margin: 0; padding: 0; }
     .side li a { display: flex; gap: 10px; align-items: center; padding: 6px 10px; border-radius: 7px; color: var(--ink); }
     .side li a:hover { background: var(--soft); text-decoration: none; }
@@ -169,7 +176,7 @@ enum Style {
     .form-page h1 { margin-bottom: 14px; }
     form > label:not(.check), .wizard section > label:not(.check), .form-page label:not(.check), .pair label {
       display: grid; gap: 4px; margin-bottom: 12px; font-weight: 550; }
-    .filters label { font-weight: 450; margin: 0 !important; }
+    .filters label { font-weight: 450 !important; margin: 0 !important; }
     .form-page input:not([type=checkbox]), .form-page select, .form-page textarea, .sign-in input,
     .wizard label:not(.check) > input, .wizard select, .wizard textarea { width: 100%; font-weight: 450; }
     .check { display: flex; gap: 9px; align-items: center; margin-bottom: 8px; }
@@ -197,15 +204,15 @@ enum Style {
     .gauge .of { fill: var(--quiet); font-size: 12px; text-anchor: middle; }
     .steps ol { margin: 0; padding-left: 22px; columns: 2 300px; } .steps li { padding: 3px 0; }
     .steps .done { text-decoration: line-through; } .steps .done a { color: var(--quiet); }
-    .hits { margin: 0; padding: 0; list-style: none; display: grid; gap: 6px; } .hits code { color: var(--quiet); }
+    .hits { margin: 0; padding: 0; list-style: none; display: grid; gap: 6px; } .hits a { text-decoration: underline; } .hits code { color: var(--quiet); }
     .inline { display: flex; gap: 8px; }
-    .wizard { max-width: 940px; } .wizard section { margin-bottom: 26px; }
+    .wizard { max-width: 1060px; } .wizard section { margin-bottom: 26px; }
     .wizard section > h2 { font-size: 17px; margin-bottom: 6px; }
     .pick td, .pick th { padding-inline: 8px; } .pick label { font-weight: 550; } .doubtful label { color: var(--quiet); }
     .pick { margin-bottom: 14px; }
     .wizard-steps { list-style: none; padding: 0; margin: 0 0 20px; display: flex; gap: 4px; flex-wrap: wrap;
       border-bottom: 1px solid var(--line); }
-    .wizard-steps button { border: 0; background: none; border-radius: 0; padding: 7px 10px; color: var(--quiet);
+    .wizard-steps button { border: 0; background: none; border-radius: 0; padding: 7px 9px; font-size: 13px; color: var(--quiet);
       border-bottom: 2px solid transparent; }
     .wizard-steps button[aria-current] { color: var(--accent); border-color: var(--accent); }
     .map { padding: 0; overflow: hidden; } .map svg { display: block; width: 100%; height: auto; max-height: 78vh; }

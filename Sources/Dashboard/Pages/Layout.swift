@@ -6,6 +6,21 @@ enum Layout {
     let href: String
     let title: String
     let icon: String
+    /// What belongs together stands together.
+    var group = ""
+  }
+
+  private static let titles: [Panel.Area: String] = [
+    .project: "Project", .admin: "Administration", .identity: "Identity",
+  ]
+
+  private static func items(_ area: Panel.Area, _ panels: [Panel], isAdmin: Bool) -> [Item] {
+    // What the identity API tells to administrators only is not offered to others.
+    let isOpen = area != .identity || isAdmin
+    let own = panels.filter { $0.area == area && (isOpen || $0.id == "application-credentials") }.map {
+      Item(href: $0.address, title: $0.title, icon: $0.icon, group: $0.service == "image" ? "compute" : $0.service)
+    }
+    return (extra[area] ?? []) + own + (last[area] ?? [])
   }
 
   /// Pages that are no panels, by area, and after which panel's id they stand in the menu.
@@ -44,20 +59,15 @@ enum Layout {
     }
     view["who"] = ["name": session.userName, "domain": session.domainName, "project": session.projectName] as View
     let areas = Panel.Area.allCases.filter { $0 == .project || session.isAdmin || $0 == .identity }
+    let here = areas.first { active.hasPrefix("/\($0.rawValue)/") } ?? .project
     view["menu"] = areas.map { area -> View in
-      // What the identity API tells to administrators only is not offered to others.
-      let isOpen = area != .identity || session.isAdmin
-      let own = panels.filter { $0.area == area && (isOpen || $0.id == "application-credentials") }.map {
-        Item(href: $0.address, title: $0.title, icon: $0.icon)
-      }
-      let items = (extra[area] ?? []) + own + (last[area] ?? [])
+      let items = items(area, panels, isAdmin: session.isAdmin)
       return [
-        "title": visit.t(
-          ["project": "Project", "admin": "Administration", "identity": "Identity"][area.rawValue] ?? ""),
-        "items": items.map { item -> View in
+        "title": visit.t(titles[area] ?? ""), "open": area == here,
+        "items": items.enumerated().map { index, item -> View in
           [
             "href": item.href, "title": visit.t(item.title), "icon": Icons.svg(item.icon),
-            "active": item.href == active,
+            "active": item.href == active, "gap": index > 0 && items[index - 1].group != item.group,
           ]
         },
       ]

@@ -235,7 +235,7 @@ struct TopologyDrawing {
     var content =
       "<rect x='\(x)' y='\(y)' width='\(TopologyPlan.boxWidth)' height='\(TopologyPlan.boxHeight)' rx='9' class='box'/>"
       + "<circle cx='\(x + 16)' cy='\(y + 19)' r='5' fill='\(Self.tones[box.tone] ?? "#8792a2")'/>"
-      + "<text x='\(x + 29)' y='\(y + 23)' class='name' font-size='13.500' font-weight='600'>\(escape(short(box.title, 20)))</text>"
+      + "<text x='\(x + 29)' y='\(y + 23)' class='name' font-size='13.500' font-weight='600'>\(escape(short(box.title, 17)))</text>"
     for (index, line) in box.lines.enumerated() where !line.isEmpty {
       content +=
         "<text x='\(x + 14)' y='\(y + 41 + index * 15)' class='small-text' font-size='11.500'>"

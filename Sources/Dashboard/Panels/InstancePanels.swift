@@ -87,7 +87,7 @@ enum InstanceBlocks {
     let server = context.json
     var blocks: [Block] = []
     if let fault = server["fault"], !fault.isNull { blocks.append(why(fault)) }
-    blocks += [overview(server), network(server)]
+    blocks += [try await overview(context), network(server)]
     blocks.append(try await timeline(context))
     blocks.append(try await interfaces(context))
     blocks.append(metadata(server))
@@ -104,7 +104,8 @@ enum InstanceBlocks {
     return block
   }
 
-  private static func overview(_ server: JSONValue) -> Block {
+  private static func overview(_ context: PageContext) async throws -> Block {
+    let server = context.json
     let flavor = server["flavor"] ?? .null
     var facts: [(String, Cell)] = [
       ("Id", .code(server.text("id"))), ("State", .status(server.text("status"))),
@@ -121,7 +122,10 @@ enum InstanceBlocks {
       ("Locked", .flag(server["locked"])),
     ]
     if let image = server["image"]?["id"]?.string {
-      facts.insert(("Image", Cell(image, href: "/project/images/" + Percent.encode(image))), at: 3)
+      // An image that is gone, or not to be seen, leaves its id.
+      let name = try? await context.client.get("image", "/v2/images/" + Percent.encode(image)).text("name")
+      let text = name.flatMap { $0.isEmpty ? nil : $0 } ?? image
+      facts.insert(("Image", Cell(text, href: "/project/images/" + Percent.encode(image))), at: 3)
     }
     let host = server.text("OS-EXT-SRV-ATTR:host")
     if !host.isEmpty { facts.append(("Host", .text(host))) }

@@ -28,18 +28,21 @@ public struct ComputeSettings: Sendable {
   public var snapshotFolder: String
   /// How long a guest may hold on to a volume that it was asked to let go: longer than its start, in which it hears nothing.
   public var volumeDetachDeadline: Duration
+  /// noVNC's page on the proxy of consoles, as browsers reach it (upstream's `novncproxy_base_url`).
+  public var consoleURL: String
 
   public init(
     host: String, zone: String = "nova", region: String = "RegionOne", hostAddress: String = "127.0.0.1",
     dhcpDomain: String = "novalocal", shutdownGrace: Duration = .seconds(60),
     heartbeatInterval: Duration = .seconds(10), syncInterval: Duration = .seconds(60),
     forcesConfigDrive: Bool = false, snapshotFolder: String = "/var/tmp",
-    volumeDetachDeadline: Duration = .seconds(120)
+    volumeDetachDeadline: Duration = .seconds(120), consoleURL: String = "http://127.0.0.1:6080/vnc_auto.html"
   ) {
     (self.host, self.zone, self.region, self.hostAddress) = (host, zone, region, hostAddress)
     (self.dhcpDomain, self.shutdownGrace, self.heartbeatInterval) = (dhcpDomain, shutdownGrace, heartbeatInterval)
     (self.syncInterval, self.forcesConfigDrive) = (syncInterval, forcesConfigDrive)
     (self.snapshotFolder, self.volumeDetachDeadline) = (snapshotFolder, volumeDetachDeadline)
+    self.consoleURL = consoleURL
   }
 }
 

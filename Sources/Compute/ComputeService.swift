@@ -33,6 +33,7 @@ public final class ComputeService: MetadataAnswering, Sendable {
   /// The tables of Compute.
   public static let migrations: [Migration] =
     ServerStore.migrations + CatalogueRoutes.migrations + BlockDeviceStore.migrations
+    + ConsoleTokenStore.migrations
 
   /// Every workflow on servers.
   static func workflows(_ service: ComputeDependencies) -> [WorkflowDefinition] {
@@ -60,6 +61,7 @@ public final class ComputeService: MetadataAnswering, Sendable {
     routes += ExternalEventRoutes.routes(service)
     routes += InstanceActionRoutes.routes(service)
     routes += ConsoleRoutes.routes(service)
+    routes += RemoteConsoleRoutes.routes(service)
     routes += ServerMigrationRoutes.routes(service)
     return routes
   }

@@ -96,6 +96,9 @@ final class FakeGuests: Hypervisor {
     }
   }
   func snapshotRoot(of id: String, to path: String) async throws { try change("snapshot", id) { _ in } }
+  func displaySocket(of id: String) async throws -> String? {
+    guests[id]?.power == .running ? "/run/\(id).sock" : nil
+  }
   func consoleLog(of id: String, lines: Int?) async throws -> String {
     let all = ["booting", "\u{1B}ready\u{0}", "login:"]
     return all.suffix(lines ?? all.count).map { $0 + "\n" }.joined()

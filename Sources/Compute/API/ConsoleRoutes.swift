@@ -3,11 +3,11 @@ import Contracts
 import Kit
 import Store
 
-/// Consoles, diagnostics and the guest's password (API reference, Server consoles, Server diagnostics, Servers password).
+/// The console's log, diagnostics and the guest's password (API reference, Server consoles, Server diagnostics, Servers password).
 enum ConsoleRoutes {
   static func routes(_ service: ComputeDependencies) -> [Route] {
     let length = Schema.either([.null, .looseInteger(-1...Int(Int32.max))])
-    return consoleRoutes() + [
+    return [
       Route(
         "POST", ServerActionRoutes.path, action: "os-getConsoleOutput",
         Policy("os_compute_api:os-console-output", .projectMember),
@@ -31,34 +31,6 @@ enum ConsoleRoutes {
         return .empty(204)
       },
     ]
-  }
-
-  /// Graphical and serial consoles need a proxy, which this cloud does not run yet: clear 400 faults, as upstream's for a
-  /// console type that is not available.
-  private static func consoleRoutes() -> [Route] {
-    let policy = Policy("os_compute_api:os-remote-consoles", .projectMember)
-    func old(_ action: String, _ types: [String]) -> Route {
-      Route(
-        "POST", ServerActionRoutes.path, action: action, policy, until: Microversion(2, 5),
-        schema: ServerSchema.action(action, .object([Schema.required("type", .oneOf(types))]))
-      ) { call in throw unavailable(call.body[action]?["type"]?.string ?? "") }
-    }
-    let remote = Schema.object([
-      Schema.required("protocol", .oneOf(["vnc", "spice", "serial", "mks"])),
-      Schema.required("type", .oneOf(["novnc", "spice-html5", "spice-direct", "serial", "webmks"])),
-    ])
-    return [
-      old("os-getVNCConsole", ["novnc", "xvpvnc"]), old("os-getSPICEConsole", ["spice-html5"]),
-      old("os-getSerialConsole", ["serial"]),
-      Route(
-        "POST", "/v2.1/servers/{server_id}/remote-consoles", policy, since: Microversion(2, 6),
-        schema: ServerSchema.action("remote_console", remote)
-      ) { call in throw unavailable(call.body["remote_console"]?["type"]?.string ?? "") },
-    ]
-  }
-
-  private static func unavailable(_ type: String) -> Fault {
-    .badRequest("Unavailable console type \(type): this cloud runs no console proxy. Read os-getConsoleOutput.")
   }
 
   private static func output(_ call: Call, _ service: ComputeDependencies) async throws -> Reply {

@@ -148,5 +148,6 @@ enum ServerStore {
       server.files = []
     }
     try tx.execute("DELETE FROM server_tag WHERE server_id = \(id)")
+    try ConsoleTokenStore.remove(serverID: id, tx: tx)
   }
 }

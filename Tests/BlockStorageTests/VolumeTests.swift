@@ -210,4 +210,36 @@ struct VolumeTests {
     #expect(managed.status == 202)
     #expect(try await world.has(managed["volume.id"]?.string ?? "", 6))
   }
+
+  @Test func volumesOfSeveralGuestsAreRawFiles() async throws {
+    let world = try await BlockWorld()
+    let specs: JSONValue = ["volume_backend_name": "files", "multiattach": "<is> True"]
+    try await world.send("POST", "/types", ["volume_type": ["name": "shared", "extra_specs": specs]], as: "admin")
+    func format(_ id: String) async throws -> String {
+      try await world.database.read { try VolumeStore.find(id, tx: $0)?.format } ?? ""
+    }
+    let id = try await world.make(["volume_type": "shared"])
+    #expect(try await world.volume(id)["multiattach"] == true)
+    #expect(try await format(id) == "raw")
+    try await world.write(id, 1)
+    let copy = try await world.make(["snapshot_id": .string(try await world.snapshot(id))])
+    #expect(try await format(copy) == "raw")
+    #expect(try await world.has(copy, 1))
+    // A volume that is to be shared is rewritten where it is.
+    let other = try await world.make()
+    try await world.write(other, 2)
+    #expect(try await world.act(other, "os-retype", ["new_type": "shared"]).status == 202)
+    #expect(try await format(other) == "raw")
+    #expect(try await world.has(other, 2))
+    #expect(try await world.act(other, "os-retype", ["new_type": "__DEFAULT__"]).status == 202)
+    #expect(try await world.volume(other)["multiattach"] == false)
+    #expect(try await world.has(other, 2))
+    let type = try await world.encryptedType()
+    let types = try await world.send("GET", "/types", as: "admin")["volume_types"]?.array ?? []
+    let typeID = types.first { $0["name"] == .string(type) }?["id"]?.string ?? ""
+    try await world.send(
+      "POST", "/types/\(typeID)/extra_specs", ["extra_specs": ["multiattach": "<is> True"]], as: "admin")
+    #expect(try await world.send("POST", "/volumes", ["volume": ["size": 1, "volume_type": "luks"]]).status == 400)
+    #expect(try await world.removeAll().isEmpty)
+  }
 }

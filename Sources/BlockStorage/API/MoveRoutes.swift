@@ -58,16 +58,22 @@ extension BlockStorageService {
       throw Fault.badRequest("Invalid input received: New volume_type same as original: \(type.text("name")).")
     }
     if let group = volume.groupID { throw Volume.invalid("Volume \(volume.id) belongs to group \(group).") }
-    let wasMultiattach = volume.isMultiattach
     let specs = type.texts("extra_specs")
-    if volume.status == "in-use", wasMultiattach != (specs["multiattach"] == "<is> True") {
+    if volume.status == "in-use", volume.isMultiattach != (specs["multiattach"] == "<is> True") {
       throw Volume.invalid("The multiattach of a volume cannot change while it is in use.")
     }
     let isEncrypted = type.optionalText("encryption") != nil
     let fits = try Placing(settings: settings).choose(size: 0, specs: specs, prefer: volume.backend, tx: tx)
     guard let backend = fits.backend else { throw Fault.badRequest("Invalid input received: \(fits.reason)") }
+    let isMultiattach = specs["multiattach"] == "<is> True"
+    guard !isMultiattach || !isEncrypted else {
+      throw Fault.badRequest("Invalid input received: Multiattach cannot be used with encrypted volumes.")
+    }
+    let format = backend.format(isEncrypted: isEncrypted, isMultiattach: isMultiattach)
     let moves = backend.name != volume.backend || isEncrypted != volume.isEncrypted
-    if moves { try requireMovable(volume, tx: tx) }
+    // Taking multiattach away leaves the file as it is; other changes of the format rewrite it where it is.
+    let isRewritten = moves || isMultiattach && format != volume.format
+    if isRewritten { try requireMovable(volume, tx: tx) }
     if moves, call.text(key, "migration_policy") != "on-demand" {
       throw Fault.badRequest(
         "Invalid input received: The new type needs the volume to be moved, and migration_policy is never.")
@@ -77,7 +83,10 @@ extension BlockStorageService {
     }
     try Quota.check(volume.projectID, volumes: 0, gigabytes: 0, tx: tx)
     try Table.volume.set(volume.id, ["status": "retyping", "previous_status": volume.status], tx: tx)
-    var input: JSONObject = ["backend": .string(backend.name), "type": .string(type.id)]
+    var input: JSONObject = [
+      "backend": .string(backend.name), "type": .string(type.id),
+      "format": .string(isRewritten ? format : volume.format),
+    ]
     if isEncrypted { input["key"] = .string(volume.keyID ?? UUIDText.make()) }
     try enqueue("volume-migrate", volume, input, call, tx: tx)
     return .null
@@ -100,7 +109,8 @@ extension BlockStorageService {
     let isLocked = Input.flag(call.field(key, "lock_volume")) && volume.status == "available"
     try Table.volume.set(
       volume.id, ["migration_status": "starting", "status": isLocked ? "maintenance" : volume.status], tx: tx)
-    var input: JSONObject = ["backend": .string(backend.name)]
+    let format = backend.format(isEncrypted: volume.isEncrypted, isMultiattach: volume.isMultiattach)
+    var input: JSONObject = ["backend": .string(backend.name), "format": .string(format)]
     if let key = volume.keyID { input["key"] = .string(key) }
     try enqueue("volume-migrate", volume, input, call, tx: tx)
     return .null

@@ -11,6 +11,12 @@ public struct BlockStorageSettings: Sendable {
     public init(name: String, folder: String, format: String = "qcow2") {
       (self.name, self.folder, self.format) = (name, folder, format)
     }
+
+    /// Format of a disk here: QEMU encrypts qcow2; a disk that several guests write to must be raw, because QEMU keeps a
+    /// qcow2 file's tables in memory.
+    func format(isEncrypted: Bool, isMultiattach: Bool) -> String {
+      isEncrypted ? "qcow2" : isMultiattach ? "raw" : format
+    }
   }
 
   /// Name of this node in `host@backend#pool`.

@@ -48,16 +48,20 @@ extension BlockStorageService {
     let isEncrypted = type?.optionalText("encryption") != nil || origin.encrypted == true
     let keyID = isEncrypted ? UUIDText.make() : nil
     let specs = type?.texts("extra_specs") ?? [:]
+    let isMultiattach = specs["multiattach"] == "<is> True"
+    guard !isMultiattach || !isEncrypted else {
+      throw Fault.badRequest("Invalid input received: Multiattach cannot be used with encrypted volumes.")
+    }
     let backend = try place(order, size: size, specs: specs, origin.backend, tx: tx)
-    let isLayered = backend?.name == origin.backend && backend?.format == "qcow2" && !isEncrypted
+    let format = backend?.format(isEncrypted: isEncrypted, isMultiattach: isMultiattach)
+    let isLayered = backend?.name == origin.backend && format == "qcow2" && !isEncrypted
     try Table.volume.insert(
       [
         "id": id, "project_id": auth.projectID, "user_id": auth.user.id, "name": order.name,
         "description": order.description, "size": size, "status": "creating", "type_id": type?.id, "zone": zone,
-        "host": backend.map { settings.hostName($0.name) }, "backend": backend?.name,
-        "format": backend.map { isEncrypted ? "qcow2" : $0.format },
+        "host": backend.map { settings.hostName($0.name) }, "backend": backend?.name, "format": format,
         "parent": isLayered ? origin.parent : nil, "bootable": origin.isBootable,
-        "multiattach": specs["multiattach"] == "<is> True", "encrypted": isEncrypted, "key_id": keyID,
+        "multiattach": isMultiattach, "encrypted": isEncrypted, "key_id": keyID,
         "snapshot_id": origin.snapshotID, "source_volid": origin.sourceID, "source_backup_id": order.backupID,
         "image_id": origin.imageID, "group_id": order.groupID, "metadata": JSONValue.texts(order.metadata),
         "image_metadata": origin.imageMetadata.map { JSONValue.texts($0) }, "created_at": now, "updated_at": now,

@@ -43,7 +43,8 @@ extension BlockStorageService {
   /// Where a moved volume's file comes to be; nil when it can stay.
   private func target(of volume: Volume, _ context: StepContext) throws -> (store: any VolumeBackend, file: String)? {
     guard let name = context.input["backend"]?.string else { return nil }
-    if name == volume.backend, context.input["key"]?.string == volume.keyID { return nil }
+    let isSameFormat = context.input["format"]?.string == volume.format
+    if name == volume.backend, context.input["key"]?.string == volume.keyID, isSameFormat { return nil }
     // Within one backend the old file stays until the new one has taken over, so the new one has another name.
     let names = ["volume-" + volume.id, "moved-" + volume.id]
     let file = name == volume.backend ? names.first { $0 != volume.file } : volume.file
@@ -54,7 +55,7 @@ extension BlockStorageService {
   private func makeTarget(_ context: StepContext) async throws -> StepResult {
     guard let volume = try await volume(of: context), let target = try target(of: volume, context) else { return .done }
     let keyID = context.input["key"]?.string
-    let (keyPath, format) = (keyID.map(keys.path), keyID == nil ? target.store.format : "qcow2")
+    let (keyPath, format) = (keyID.map(keys.path), context.input["format"]?.string ?? target.store.format)
     let isCopied = try await locks.with(volume.id) { [self] () -> Bool in
       if let user = try await database.read({ try VolumeStore.user(of: volume.id, tx: $0) }) {
         guard user.int("connected") == 1 else {

@@ -11,6 +11,11 @@ extension IdentityService {
         throw Fault.badRequest("filters field is required and cannot be empty")
       }
     }
+    // The stock client sends null for what it leaves as it is.
+    hooks.prepare = { input, call in
+      if call.http.method == "PATCH", input["filters"]?.isNull == true { input["filters"] = nil }
+      return [:]
+    }
     hooks.deleting = { old, context in
       let id = old["id"]?.string ?? ""
       try context.tx.execute("DELETE FROM identity_project_endpoint_group WHERE endpoint_group_id = \(id)")

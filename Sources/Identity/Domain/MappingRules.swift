@@ -10,13 +10,15 @@ enum MappingRules {
   /// Throws 400 for a mapping that does not fit its schema; gives its version.
   static func check(_ mapping: JSONObject) throws(Fault) -> String {
     var version = defaultVersion
-    if let given = mapping["schema_version"], given.string != "" {
+    if let given = mapping["schema_version"], given.string != "", !given.isNull {
       guard let text = given.string, versions.contains(text) else {
         throw Fault.badRequest("The schema_version must be one of \(versions.joined(separator: ", ")).")
       }
       version = text
     }
-    try schema(version).check(.object(mapping), path: "mapping")
+    var rest = mapping
+    rest["schema_version"] = nil
+    try schema(version).check(.object(rest), path: "mapping")
     return version
   }
 

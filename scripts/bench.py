@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures a release build and prints the figures beside OpenStack's own on a machine of the same size.
 
-Usage: bench.py [PART…]  with parts fake, identity, guest (default: all). Needs `swift build -c release` and root for `guest`.
+Usage: bench.py [PART…]  with parts fake, identity, volumes, guest (default: all). Needs `swift build -c release` and root for `guest`.
 Every figure is a median over its tries; limits are the promises of SPECIFICATION.md.
 """
 import http.client
@@ -134,6 +134,52 @@ def fake():
             20, "GET", "network", f"/ports?network_id={network}&limit=1000"), "ms", None, "778 ms")
         memory = json.loads(cloud.martlet("status", "--json").stdout)["memory_mb"]
         report("resident memory, 1,000 servers", memory, "MB", None, "3,680 MB (205 servers)")
+    finally:
+        cloud.destroy()
+
+
+def volumes():
+    cloud = Cloud(fake=True)
+    cloud.up()
+    try:
+        client, folder = Client(cloud), pathlib.Path(cloud.folder)
+        raw, disk = folder / "disk.raw", folder / "disk.qcow2"
+        with open(raw, "wb") as file:
+            for _ in range(64):
+                file.write(os.urandom(4 << 20))
+            file.truncate(10 << 30)
+        run("qemu-img", "convert", "-O", "qcow2", raw, disk)
+        image = cloud.api(
+            "POST", "image", "/images", {"name": "i", "disk_format": "qcow2", "container_format": "bare"})["id"]
+        with open(disk, "rb") as file:
+            cloud.api("PUT", "image", f"/images/{image}/file", status=204, data=file,
+                      headers={"Content-Type": "application/octet-stream"})
+
+        def ready(kind, body):
+            started = time.perf_counter()
+            made = client.call("POST", "block-storage", f"/{kind}s", {kind: body})[2][kind]["id"]
+            while True:
+                status = client.call("GET", "block-storage", f"/{kind}s/{made}")[2][kind]["status"]
+                if status == "available":
+                    return made, (time.perf_counter() - started) * 1000
+                if status == "error":
+                    raise AssertionError(f"{kind} {made} is in error")
+                time.sleep(0.005)
+
+        def median(kind, body, tries=5):
+            return statistics.median(ready(kind, body)[1] for _ in range(tries))
+
+        cloud.api("PUT", "block-storage", "/os-quota-sets/" + cloud.api("GET", "identity", "/auth/projects")["projects"][0]["id"],
+                  {"quota_set": {"volumes": -1, "gigabytes": -1, "snapshots": -1}})
+        report("blank volume of 10 GB, to available", median("volume", {"size": 10}), "ms")
+        volume, first = ready("volume", {"size": 10, "imageRef": image})
+        report("volume of a 10 GB image, to available", first, "ms", 1000)
+        report("clone of a 10 GB image volume, to available", median("volume", {"source_volid": volume}), "ms", 1000)
+        report("snapshot of it, to available", median("snapshot", {"volume_id": volume}), "ms")
+        snapshot, _ = ready("snapshot", {"volume_id": volume})
+        report("volume of its snapshot, to available", median("volume", {"snapshot_id": snapshot}), "ms", 1000)
+        client.call("GET", "block-storage", "/volumes/detail")
+        report("GET /v3/volumes/detail", client.median(60, "GET", "block-storage", "/volumes/detail"), "ms")
     finally:
         cloud.destroy()
 
@@ -334,8 +380,8 @@ def greets(path):
 
 
 def main():
-    for part in sys.argv[1:] or ["fake", "identity", "guest"]:
-        {"fake": fake, "identity": identity, "guest": guest}[part]()
+    for part in sys.argv[1:] or ["fake", "identity", "volumes", "guest"]:
+        {"fake": fake, "identity": identity, "volumes": volumes, "guest": guest}[part]()
     width = [max(len(row[column]) for row in ROWS + [("what", "Martlet", "promise", "", "OpenStack 2026.2")])
              for column in range(5)]
     print()

@@ -23,12 +23,18 @@ public struct APIRouter: Sendable {
   public func respond(_ http: HTTPCall) async -> Reply {
     let requestID = "req-" + UUIDText.make()
     var version: Microversion?
+    var identity: AuthContext?
     var reply: Reply
     do {
       version = try chooseVersion(http)
-      reply = try await answer(http, requestID, version)
+      reply = try await answer(http, requestID, version, &identity)
     } catch {
       reply = failure(error, http, requestID, version)
+    }
+    if reply.status == 401 || reply.status == 403, http.method != "GET", http.method != "HEAD" {
+      let who = identity.map { "user \($0.user.name) (\($0.user.id))" } ?? "nobody known"
+      log.request(requestID).audit(
+        "refused \(who) from \(http.remoteAddress): \(http.method) \(http.path.prefix(200)): \(reply.status)")
     }
     decorate(&reply, http, requestID, version)
     log.request(requestID).debug("\(http.remoteAddress) \(http.method) \(http.path) \(reply.status)")
@@ -71,7 +77,10 @@ public struct APIRouter: Sendable {
     }
   }
 
-  private func answer(_ http: HTTPCall, _ requestID: String, _ version: Microversion?) async throws -> Reply {
+  /// `identity`: who turned out to ask, also when the call is refused.
+  private func answer(
+    _ http: HTTPCall, _ requestID: String, _ version: Microversion?, _ identity: inout AuthContext?
+  ) async throws -> Reply {
     let raw = http.path.split(separator: "/").map { Percent.decode(String($0)) }
     guard raw.allSatisfy({ !$0.utf8.contains(0) }), http.query.items.allSatisfy({ !$0.value.utf8.contains(0) }) else {
       throw Fault.badRequest("The request's address holds a NUL character.")
@@ -80,7 +89,7 @@ public struct APIRouter: Sendable {
     let candidates = tree.routes(path)
     let isOpen = candidates.contains { $0.method == http.method && !$0.policy.rule.needsToken }
     // Authentication comes before everything else, so that nothing is told to strangers.
-    let identity = try await authenticate(http, isOptional: isOpen)
+    identity = try await authenticate(http, isOptional: isOpen)
     let method = http.method == "HEAD" && !candidates.contains { $0.method == "HEAD" } ? "GET" : http.method
     let byMethod = candidates.filter { $0.method == method }
     guard !byMethod.isEmpty else { throw methodFault(candidates, http) }

@@ -149,7 +149,8 @@ public final class IdentityService: TokenVerifying, ProjectDirectory, Sendable {
   func audit(_ call: Call?, _ what: String, _ tx: any Transaction) {
     let own = call.map { log.request($0.requestID) } ?? log
     let who = call?.identity.map { "user \($0.user.name) (\($0.user.id)) " } ?? ""
-    tx.afterCommit { own.audit(who + what) }
+    let from = call.map { " from \($0.http.remoteAddress)" } ?? ""
+    tx.afterCommit { own.audit(who + what + from) }
   }
 
   // MARK: Tokens

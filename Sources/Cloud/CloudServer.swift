@@ -79,7 +79,8 @@ public struct CloudServer: Sendable {
   }
 
   private struct Listener: Sendable {
-    let respond: HTTPServer.Responder
+    /// Serves one socket until it is cancelled.
+    let serve: @Sendable (CInt) async throws -> Void
     let descriptors: [CInt]
   }
 
@@ -89,11 +90,12 @@ public struct CloudServer: Sendable {
     let isKernel = configuration.text("network.driver") == "kernel"
     let namespace = NetworkNamespace(configuration.text("cloud.name"))
     var listeners: [Listener] = []
-    func add(_ place: ServicePort, _ respond: @escaping HTTPServer.Responder) throws {
+    let http = HTTPServer(log: services.logs.logger("martlet"))
+    func add(_ place: ServicePort, _ serve: @escaping @Sendable (CInt) async throws -> Void) throws {
       let port = place.port(configuration)
       var descriptors = [try HostSocket.listen(address: address, port: port)]
       if isKernel { descriptors.append(try namespace.listen(address: address, port: port)) }
-      listeners.append(Listener(respond: respond, descriptors: descriptors))
+      listeners.append(Listener(serve: serve, descriptors: descriptors))
     }
     var routers: [String: APIRouter] = [:]
     for api in services.apis {
@@ -101,10 +103,16 @@ public struct CloudServer: Sendable {
         api, verifier: services.identity, log: services.logs.logger(api.name), overrides: overrides)
       routers[api.name] = router
       guard let place = ServicePort.all.first(where: { $0.service == api.name }) else { continue }
-      try add(place) { await router.respond($0) }
+      try add(place) { try await http.serve(socket: $0) { await router.respond($0) } }
     }
     let dashboard = try dashboard(routers, services)
-    try add(.dashboard) { await dashboard.respond($0) }
+    try add(.dashboard) { try await http.serve(socket: $0) { await dashboard.respond($0) } }
+    var settings = ConsoleProxy.Settings()
+    settings.dashboardPort = ServicePort.dashboard.port(configuration)
+    let consoles = ConsoleProxy(
+      consoles: services.compute, visitors: { dashboard.user(cookies: $0) }, log: services.logs.logger("console"),
+      settings: settings)
+    try add(.console) { try await consoles.serve(socket: $0) }
     return listeners
   }
 
@@ -112,6 +120,9 @@ public struct CloudServer: Sendable {
     var settings = DashboardSettings()
     settings.authURL = ServicePort.authURL(configuration)
     settings.region = configuration.text("cloud.region")
+    let console = ServicePort.console
+    settings.consoleOrigin = String(console.url(configuration).dropLast(console.suffix.count))
+    settings.consoleAbsent = { ConsoleProxy.absence() }
     return try DashboardService(
       routers: routers, log: services.logs.logger("dashboard"), keyDirectory: state.keys, logs: services.logs,
       settings: settings)
@@ -130,7 +141,7 @@ public struct CloudServer: Sendable {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for listener in listeners {
         for descriptor in listener.descriptors {
-          group.addTask { try await http.serve(socket: descriptor, respond: listener.respond) }
+          group.addTask { try await listener.serve(descriptor) }
         }
       }
       group.addTask { try await http.serve(socket: socket) { await control.respond($0) } }

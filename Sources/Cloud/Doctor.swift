@@ -38,9 +38,10 @@ public struct Doctor: Sendable {
 
   /// Each API answers its version document at the address that stands in the catalog.
   private var endpoints: [CheckResult] {
-    ServicePort.all.map { place in
+    (ServicePort.all + [.dashboard, .console]).map { place in
       let (address, port) = (configuration.text("api.address"), place.port(configuration))
-      let answer = PlainHTTP.status(address: address, port: port, path: "/")
+      let path = place.service == ServicePort.console.service ? "/console.js" : "/"
+      let answer = PlainHTTP.status(address: address, port: port, path: path)
       return answer.map { (200..<400).contains($0) } == true
         ? CheckResult(place.service, .ok, "answers at \(place.url(configuration))")
         : CheckResult(

@@ -1,3 +1,4 @@
+import Dashboard
 import Foundation
 import Host
 import Kit
@@ -34,7 +35,7 @@ public struct Preflight: Sendable {
 
   /// All checks, in an order in which the first failure explains the later ones.
   public func run() async -> [CheckResult] {
-    var results = [root, cores, memory, disk] + programs
+    var results = [root, cores, memory, disk] + programs + [console]
     if HostFacts.isRoot { results += [tun] + (await kernel()) }
     return results
   }
@@ -54,6 +55,11 @@ public struct Preflight: Sendable {
         "root", .failed,
         "network namespaces, bridges and nftables need root: run it as root, or try `martlet up --fake` for the APIs alone."
       )
+  }
+
+  /// Consoles need noVNC's files; everything else works without them.
+  private var console: CheckResult {
+    ConsoleProxy.absence().map { CheckResult("noVNC", .warning, $0) } ?? CheckResult("noVNC", .ok, "here, for consoles")
   }
 
   private var cores: CheckResult { CheckResult("cores", .ok, "\(HostFacts.cpuCount) cores, \(HostFacts.cpuModel)") }

@@ -19,6 +19,8 @@ final class ConsoleFiles: Sendable {
   /// `dashboardPort`: pages of the dashboard may show the console in a frame.
   init(places: [String], dashboardPort: Int) { (self.places, self.dashboardPort) = (places, dashboardPort) }
 
+  /// Why there can be no console now; nil: there can.
+  static func absence(_ places: [String]) -> String? { folder(places) == nil ? absent : nil }
   static func folder(_ places: [String]) -> String? {
     places.first { FileManager.default.fileExists(atPath: $0 + "/core/rfb.js") }
   }

@@ -48,6 +48,9 @@ public struct ConsoleProxy: Sendable {
     guests = LiveSeats(userMax: settings.consolesOfGuest, allMax: settings.connections)
   }
 
+  /// Why no console can be shown on this machine; nil: one can.
+  public static func absence(_ settings: Settings = Settings()) -> String? { ConsoleFiles.absence(settings.novnc) }
+
   typealias Pages = NIOAsyncChannel<HTTPServerRequestPart, HTTPPart<HTTPResponseHead, ByteBuffer>>
   typealias Frames = NIOAsyncChannel<WebSocketFrame, WebSocketFrame>
   typealias Screen = NIOAsyncChannel<ByteBuffer, ByteBuffer>

@@ -204,7 +204,8 @@ enum Style {
     .gauge .of { fill: var(--quiet); font-size: 12px; text-anchor: middle; }
     .steps ol { margin: 0; padding-left: 22px; columns: 2 300px; } .steps li { padding: 3px 0; }
     .steps .done { text-decoration: line-through; } .steps .done a { color: var(--quiet); }
-    .hits { margin: 0; padding: 0; list-style: none; display: grid; gap: 6px; } .hits a { text-decoration: underline; } .hits code { color: var(--quiet); }
+    .hits { margin: 0; padding: 0; list-style: none; display: grid; gap: 6px; } .hits a { text-decoration: underline; }
+    .hits code { color: var(--quiet); }
     .inline { display: flex; gap: 8px; }
     .wizard { max-width: 1060px; } .wizard section { margin-bottom: 26px; }
     .wizard section > h2 { font-size: 17px; margin-bottom: 6px; }

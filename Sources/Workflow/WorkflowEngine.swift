@@ -19,6 +19,8 @@ public final class WorkflowEngine: Sendable {
     var definitions: [String: WorkflowDefinition] = [:]
     var running: [Int: Task<Void, Never>] = [:]
     var waiters: [Int: [CheckedContinuation<Void, Never>]] = [:]
+    /// Running jobs that only wait for other jobs.
+    var waiting = 0
   }
 
   /// How long a lease lasts without renewal.
@@ -73,6 +75,15 @@ public final class WorkflowEngine: Sendable {
     return id
   }
 
+  /// For a step that waits for other jobs: it takes no place from them meanwhile, so that many such steps cannot hold up
+  /// what they wait for.
+  public func whileWaiting<Value: Sendable>(_ body: @Sendable () async throws -> Value) async throws -> Value {
+    state.withLock { $0.waiting += 1 }
+    nudge()
+    defer { state.withLock { $0.waiting -= 1 } }
+    return try await body()
+  }
+
   /// Looks for work now instead of at the next poll.
   public func nudge() { bell.ring() }
   private let bell = Bell()
@@ -113,7 +124,7 @@ public final class WorkflowEngine: Sendable {
   /// Leases what is runnable and starts it; true when there was something.
   private func startRunnable(in group: inout TaskGroup<Void>) async throws -> Bool {
     bell.reset()
-    let free = Self.concurrencyMax - state.withLock { $0.running.count }
+    let free = Self.concurrencyMax - state.withLock { $0.running.count - $0.waiting }
     guard free > 0 else { return false }
     let jobs = try await leaseRunnable(limit: free)
     for job in jobs {

@@ -99,8 +99,13 @@ struct ServerVolumes: Sendable {
   /// Returns when every volume of a server that is built has its data.
   func waitReady(_ server: Server) async throws {
     for device in server.volumes {
-      if let id = device.volumeID { try await service.storage().waitReady(id) }
+      if let id = device.volumeID { try await waitReady(id) }
     }
+  }
+
+  /// Returns when a volume has its data, which is another job's work.
+  func waitReady(_ id: String) async throws {
+    try await service.engine.whileWaiting { try await service.storage().waitReady(id) }
   }
 
   /// Opens a server's volumes on this node. Opening them again is fine.

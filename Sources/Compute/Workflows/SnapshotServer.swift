@@ -44,7 +44,9 @@ struct SnapshotServer: Sendable {
     guard let snapshots = context.input["snapshots"]?.array else {
       return try await service.hypervisor.snapshotRoot(of: ServerGuest.id(context.job), to: path(context.job))
     }
-    for id in snapshots.compactMap(\.string) { try await service.storage().waitSnapshotReady(id) }
+    try await service.engine.whileWaiting {
+      for id in snapshots.compactMap(\.string) { try await service.storage().waitSnapshotReady(id) }
+    }
     try Data().write(to: URL(fileURLWithPath: path(context.job)))
   }
 

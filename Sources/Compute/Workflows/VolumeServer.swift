@@ -19,7 +19,7 @@ struct VolumeServer: Sendable {
           Step("prepare", deadline: .seconds(600)) { context in
             // A volume may be attached while it is being made.
             let device = try await device(context)
-            try await service.storage().waitReady(device.volumeID ?? "")
+            try await volumes.waitReady(device.volumeID ?? "")
             // From here on the guest may have it.
             return mark(device.id, isAttached: true)
           },

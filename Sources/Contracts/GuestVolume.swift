@@ -47,14 +47,3 @@ public protocol VolumeHypervisor: Sendable {
   /// The Unix socket on this node where the guest's display speaks RFB (VNC); nil: the guest is off.
   func displaySocket(of id: String) async throws -> String?
 }
-
-extension VolumeHypervisor {
-  public func attach(_ volume: GuestVolume, to id: String) async throws { throw Self.refusal }
-  public func detach(volumeID: String, from id: String, deadline: Duration) async throws { throw Self.refusal }
-  public func swap(_ volumeID: String, for new: GuestVolume, of id: String) async throws { throw Self.refusal }
-  public func growVolume(_ volumeID: String, of id: String, sizeBytes: Int) async throws { throw Self.refusal }
-  public func copyVolume(_ volumeID: String, of id: String, to path: String) async throws { throw Self.refusal }
-  public func displaySocket(of id: String) async throws -> String? { nil }
-
-  private static var refusal: Fault { Fault(501, "This hypervisor cannot use volumes.") }
-}

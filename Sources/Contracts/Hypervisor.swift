@@ -174,12 +174,3 @@ public protocol Hypervisor: VolumeHypervisor {
   /// Guests whose state has changed on their own (shut down from inside, crashed) since the stream was opened.
   func changes() -> AsyncStream<GuestStatus>
 }
-
-extension Hypervisor {
-  public func reconfigure(_ spec: GuestSpec) async throws {
-    throw Fault(501, "This hypervisor cannot change the size of a guest.")
-  }
-  public func snapshotRoot(of id: String, to path: String) async throws {
-    throw Fault(501, "This hypervisor cannot copy the disk of a guest.")
-  }
-}

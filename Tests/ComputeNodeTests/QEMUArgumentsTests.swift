@@ -58,10 +58,16 @@ import Testing
   @Test func slotsStayWithTheirInterfaces() throws {
     var record = try GuestRecord(spec: spec(), machine: "pc-q35-7.2")
     #expect(record.slots == ["p1": 0])
-    record.slots["p2"] = record.freeSlot
-    record.slots["p1"] = nil
-    #expect(record.slots == ["p2": 1])
-    #expect(record.freeSlot == 0)
+    try record.take("p2", "interface")
+    try record.take("p2", "interface")
+    #expect(record.slots == ["p1": 0, "p2": 1])
+    // What has become free is used again last.
+    record.slots["p2"] = nil
+    for key in ["p3", "p4", "p5", "p6", "p7", "p8"] { try record.take(key, "interface") }
+    #expect(record.slots["p3"] == 2 && record.slots["p8"] == 7)
+    try record.take("p9", "interface")
+    #expect(record.slots["p9"] == 1)
+    #expect(throws: Fault.self) { try record.take("p10", "interface") }
     var many = spec()
     many.interfaces = (0..<25).map { GuestInterface(portID: "p\($0)", mac: "", tapName: "t", mtu: 0) }
     #expect(throws: Fault.self) { try GuestRecord(spec: many, machine: "pc-q35-7.2") }

@@ -11,9 +11,17 @@ import Testing
 
   private func build() async throws -> GuestImage {
     try HostFiles.makeFolder(Self.folder)
-    return try await GuestImageBuilder(
-      outputDirectory: try HostFiles.realPath(Self.folder), log: TestKit.log, progress: { _ in }
-    ).build()
+    let builder = GuestImageBuilder(
+      outputDirectory: try HostFiles.realPath(Self.folder), log: TestKit.log, progress: { _ in })
+    // Other tests make the same image at the same time.
+    for _ in 0..<3000 {
+      do {
+        return try await builder.build()
+      } catch let fault as Fault where fault.status == 409 {
+        try await Task.sleep(for: .milliseconds(200))
+      }
+    }
+    return try await builder.build()
   }
 
   private func makeKey(_ type: String) async throws -> (path: String, text: String) {

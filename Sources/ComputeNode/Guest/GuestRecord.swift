@@ -16,6 +16,8 @@ struct GuestRecord: Codable, Equatable {
   /// Place by port id of the interface, id of the volume or `slotKey` of the disk: the hot-plug port, or what stands for
   /// it (`place`). It stays while the guest has the device, for one that is resumed must be as it was.
   var slots: [String: Int]
+  /// The place that was given last while the guest existed.
+  var lastSlot: Int?
   var wanted = Wanted.off
   var hasStarted = false
   /// Whether it was paused when it was suspended.
@@ -48,14 +50,22 @@ struct GuestRecord: Codable, Equatable {
   /// A machine of the i440FX kind has no hot-plug ports: its devices sit on the bus itself.
   var hasRootPorts: Bool { machine.contains("q35") }
 
+  /// The next free place after the one that was given last: a guest that was asked twice to let go of a device may do so
+  /// twice, and must not take what has come since.
   var freeSlot: Int? {
     let taken = Set(slots.values)
-    return (0..<portCount).first { !taken.contains($0) }
+    let start = (lastSlot ?? -1) + 1
+    return (start..<(start + portCount)).map { $0 % portCount }.first { !taken.contains($0) }
   }
 
-  /// The free place for one more device; a fault when all are taken.
-  func slot(for key: String, _ what: String) throws -> Int {
-    if let slot = slots[key] ?? freeSlot { return slot }
+  /// Gives a device its place; a fault when all are taken.
+  mutating func take(_ key: String, _ what: String) throws {
+    if slots[key] != nil { return }
+    if let slot = freeSlot {
+      slots[key] = slot
+      lastSlot = slot
+      return
+    }
     throw Fault.conflict(
       "guest \(spec.id) has no place for another \(what): all \(portCount) are taken"
         + (portCount < Self.portsMax ? "; it has more once the server was stopped and started" : ""))
@@ -86,7 +96,7 @@ struct GuestRecord: Codable, Equatable {
     } else {
       spec.volumes.append(volume)
     }
-    slots[volume.volumeID] = try slot(for: volume.volumeID, "volume")
+    try take(volume.volumeID, "volume")
   }
 
   mutating func remove(volumeID: String) {

@@ -13,7 +13,7 @@ extension QEMUHypervisor {
       let machine = try await adopt(guest)
       var record = before
       if machine == nil, record.wanted != .suspended { record.makeRoom() }
-      record.slots[interface.portID] = try record.slot(for: interface.portID, "interface")
+      try record.take(interface.portID, "interface")
       record.spec.interfaces.removeAll { $0.portID == interface.portID }
       record.spec.interfaces.append(interface)
       try guest.save(record)

@@ -59,6 +59,7 @@ public final class ComputeService: MetadataAnswering, Sendable {
     routes += InterfaceRoutes.routes(service)
     routes += VolumeAttachmentRoutes.routes(service)
     routes += ExternalEventRoutes.routes(service)
+    routes += VolumeProxyRoutes.routes(service)
     routes += InstanceActionRoutes.routes(service)
     routes += ConsoleRoutes.routes(service)
     routes += RemoteConsoleRoutes.routes(service)

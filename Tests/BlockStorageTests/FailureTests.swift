@@ -116,4 +116,29 @@ struct FailureTests {
     #expect(try await world.status(id) == "available")
     #expect(try await world.status(other) == "available")
   }
+
+  @Test func promisesEndAtTheRatioAndSayTheirNumbers() async throws {
+    let world = try await BlockWorld()
+    let folder = world.folder + "/plain"
+    _ = try await Command("mount", ["-t", "tmpfs", "-o", "size=512m", "martlet-test", folder]).check()
+    do {
+      let type = try await world.type(on: "plain")
+      let id = try await world.make(["volume_type": .string(type), "size": 8])
+      #expect(try await world.status(id) == "available")
+      let lost = try await world.make(["volume_type": .string(type), "size": 3])
+      #expect(try await world.status(lost) == "error")
+      let text = try await message(world, of: lost)
+      #expect(text.contains("8 GB of at most 10 GB are promised, 3 GB were asked for"), "\(text)")
+      let pools =
+        try await world.send("GET", "/scheduler-stats/get_pools?detail=true", as: "admin")["pools"]?.array ?? []
+      let pool = pools.first { $0["name"] == "node@plain#plain" }?["capabilities"]
+      #expect(pool?["allocated_capacity_gb"] == 8)
+      #expect(pool?["total_capacity_gb"]?.double == 0.5)
+      #expect((pool?["free_capacity_gb"]?.double ?? 1) <= 0.5)
+      for volume in [id, lost] { try await world.send("DELETE", "/volumes/\(volume)") }
+      let other = try await world.make(["volume_type": .string(type), "size": 9])
+      #expect(try await world.status(other) == "available")
+    } catch { Issue.record(error) }
+    _ = try await Command("umount", [folder]).check()
+  }
 }

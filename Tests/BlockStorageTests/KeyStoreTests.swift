@@ -72,4 +72,28 @@ struct KeyStoreTests {
     #expect(try await next.send("DELETE", "/volumes/\(id)").status == 202)
     #expect(try next.service.keys.list().isEmpty)
   }
+
+  @Test func backupsOfEncryptedVolumesAreSealed() async throws {
+    let world = try await BlockWorld()
+    let id = try await world.make(["volume_type": .string(try await world.encryptedType())])
+    try await world.write(id, 65)
+    var backups: [String] = []
+    for isIncremental in [false, true] {
+      let backup = try await world.send(
+        "POST", "/backups", ["backup": ["volume_id": .string(id), "incremental": .bool(isIncremental)]])
+      backups.append(backup["backup.id"]?.string ?? "")
+    }
+    let shown = try await world.send("GET", "/backups/\(backups[1])")["backup"]
+    #expect(shown?["status"] == "available")
+    #expect(shown?["encryption_key_id"]?.string != nil)
+    let folder = "\(world.folder)/backups/\(backups[0])"
+    for name in try HostFiles.list(folder) {
+      let bytes = try HostFiles.read("\(folder)/\(name)")
+      #expect(bytes.split(whereSeparator: { $0 != 65 }).allSatisfy { $0.count < 16 }, "\(name)")
+    }
+    let copy = try await world.make(["backup_id": .string(backups[1])])
+    #expect(try await world.has(copy, 65))
+    let left = try await world.removeAll()
+    #expect(left.isEmpty, "\(left)")
+  }
 }

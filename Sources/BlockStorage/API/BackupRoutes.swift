@@ -156,13 +156,19 @@ extension BlockStorageService {
     _ now: Timestamp, tx: any Transaction
   ) throws {
     let auth = try call.auth
+    // Data of an encrypted volume are sealed by a key of their chain.
+    let key = parent.map { $0.optionalText("key_id") } ?? (volume.isEncrypted ? UUIDText.make() : nil)
+    guard key != nil || !volume.isEncrypted else {
+      throw Fault.badRequest("Invalid backup: the earlier backups are not encrypted as the volume is: make a full one.")
+    }
     try Table.backup.insert(
       [
         "id": id, "project_id": auth.projectID, "user_id": auth.user.id, "volume_id": volume.id,
         "snapshot_id": snapshot?.id, "parent_id": parent?.id, "name": Input.name(call.field("backup", "name")),
         "description": call.text("backup", "description"), "container": call.text("backup", "container"),
         "zone": settings.zone, "size": volume.size, "status": "creating", "incremental": parent != nil,
-        "metadata": JSONValue.texts(metadata), "data_timestamp": snapshot?.timestamp("created_at") ?? now,
+        "metadata": JSONValue.texts(metadata), "key_id": key,
+        "data_timestamp": snapshot?.timestamp("created_at") ?? now,
         "created_at": now, "updated_at": now,
       ], tx: tx)
   }
@@ -280,7 +286,7 @@ extension BlockStorageService {
         "parent_id": row.optional("parent_id"), "name": row.optional("name"),
         "description": row.optional("description"), "project_id": .string(row.projectID),
         "user_id": row.optional("user_id"), "object_count": .int(row.int("object_count")),
-        "created_at": .int(row.int("created_at")),
+        "created_at": .int(row.int("created_at")), "encryption_key_id": row.optional("key_id"),
       ]
       let url = Data(record.bytes).base64EncodedString()
       return ["backup-record": ["backup_service": .string(Self.serviceName), "backup_url": .string(url)]]
@@ -304,7 +310,8 @@ extension BlockStorageService {
         [
           "id": id, "project_id": auth.projectID, "user_id": auth.user.id,
           "volume_id": record["volume_id"]?.string ?? "", "parent_id": record["parent_id"]?.string,
-          "name": record["name"]?.string, "description": record["description"]?.string, "zone": settings.zone,
+          "name": record["name"]?.string, "description": record["description"]?.string,
+          "key_id": record["encryption_key_id"]?.string, "zone": settings.zone,
           "size": record["size"]?.int ?? 0, "status": "available", "incremental": record["parent_id"]?.string != nil,
           "object_count": record["object_count"]?.int ?? 0, "metadata": "{}", "data_timestamp": now, "created_at": now,
           "updated_at": now,

@@ -203,7 +203,9 @@ extension BlockStorageService {
 
   private func manageSnapshot(_ call: Call) async throws -> Reply {
     let (auth, id, now) = (try call.auth, UUIDText.make(), clock.now())
-    let reference = try Self.reference(call.field("snapshot", "ref"))
+    // Upstream's LVM puts an underscore before it, and tools that were made for it do too.
+    let given = try Self.reference(call.field("snapshot", "ref"))
+    let reference = given.hasPrefix("_") ? String(given.dropFirst()) : given
     return try await write(202) { tx in
       let volume = try VolumeStore.require(call.text("snapshot", "volume_id") ?? "", auth, tx: tx)
       let layers = try Self.manageableSnapshots(volume.backend, tx: tx)

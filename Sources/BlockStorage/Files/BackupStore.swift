@@ -1,3 +1,5 @@
+import Crypto
+import Foundation
 import Host
 import Kit
 
@@ -10,6 +12,8 @@ import Kit
 /// takes what has changed; a full one shares nothing with others. Reading checks every piece.
 struct BackupStore: Sendable {
   let folder: String
+  /// Seals the pieces (AES-256-GCM), where the volume is encrypted.
+  var key: SymmetricKey?
   /// Bytes of a piece.
   static let pieceBytes = 4 << 20
   /// lseek(2)'s SEEK_DATA, which the C library's module does not export.
@@ -50,7 +54,7 @@ struct BackupStore: Sendable {
         let hash = Digest.hex(bytes)
         let path = piecePath(hash, chain: chain)
         if !HostFiles.exists(path) {
-          try HostFiles.writeAtomically(path, bytes, mode: 0o600)
+          try HostFiles.writeAtomically(path, try sealed(bytes, hash), mode: 0o600)
           written += 1
         }
         manifest.pieces.append(Manifest.Piece(offset: offset, hash: hash))
@@ -71,8 +75,8 @@ struct BackupStore: Sendable {
     defer { close(file) }
     guard ftruncate(file, off_t(manifest.sizeBytes)) == 0 else { throw FileBackend.failure("size", raw) }
     for piece in manifest.pieces {
-      let bytes = try HostFiles.read(piecePath(piece.hash, chain: chain))
-      guard Digest.hex(bytes) == piece.hash else {
+      let bytes = try opened(try HostFiles.read(piecePath(piece.hash, chain: chain)), piece.hash)
+      guard let bytes, Digest.hex(bytes) == piece.hash else {
         throw Fault.internal("The data of backup \(id) are damaged at offset \(piece.offset).")
       }
       var done = 0
@@ -85,6 +89,20 @@ struct BackupStore: Sendable {
         done += count
       }
     }
+  }
+
+  private func sealed(_ bytes: [UInt8], _ hash: String) throws -> [UInt8] {
+    guard let key else { return bytes }
+    guard let box = try AES.GCM.seal(bytes, using: key, authenticating: Array(hash.utf8)).combined else {
+      throw Fault.internal("A piece of the backup cannot be sealed.")
+    }
+    return Array(box)
+  }
+  /// nil: it is damaged, or sealed by another key.
+  private func opened(_ bytes: [UInt8], _ hash: String) throws -> [UInt8]? {
+    guard let key else { return bytes }
+    guard let box = try? AES.GCM.SealedBox(combined: bytes) else { return nil }
+    return (try? AES.GCM.open(box, using: key, authenticating: Array(hash.utf8))).map { Array($0) }
   }
 
   /// Removes a backup and the pieces that no other backup of its chain needs.

@@ -62,6 +62,14 @@ final class KeyStore: Sendable {
     }
   }
 
+  /// A key for sealing data of our own, derived from the passphrase, which is made where it is missing.
+  func sealingKey(_ id: String) throws -> SymmetricKey {
+    try state.withLock { _ in
+      try makeIfMissing(id)
+      return SymmetricKey(data: SHA256.hash(data: try unseal(id)))
+    }
+  }
+
   /// Ids of all keys.
   func list() throws -> [String] {
     guard HostFiles.exists(folder) else { return [] }

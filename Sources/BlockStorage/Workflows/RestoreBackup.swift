@@ -6,6 +6,10 @@ import Workflow
 /// Making, restoring and deleting backups.
 extension BlockStorageService {
   var backups: BackupStore { BackupStore(folder: settings.backupFolder) }
+  /// With the key of the backup's chain, where it has one.
+  private func backups(_ backup: Row) throws -> BackupStore {
+    BackupStore(folder: settings.backupFolder, key: try backup.optionalText("key_id").map { try keys.sealingKey($0) })
+  }
 
   var backupWorkflows: [WorkflowDefinition] {
     [
@@ -38,7 +42,14 @@ extension BlockStorageService {
         try await locks.with("chain/" + chain) { [self] in
           try await HostThread.run { [backups] in try backups.remove(id, chain: chain) }
         }
-        return StepResult { try Table.backup.remove(id, tx: $0) }
+        return StepResult { [self] tx in
+          let key = try Table.backup.find(id, tx: tx)?.optionalText("key_id")
+          try Table.backup.remove(id, tx: tx)
+          // The last of a chain takes its key with it.
+          if let key, try Table.backup.count("key_id = \(key)", tx: tx) == 0 {
+            tx.afterCommit { [keys] in try? keys.remove(key) }
+          }
+        }
       } failed: { [self] tx, job, _ in
         try Table.backup.set(
           job.input["backup"]?.string ?? "", ["status": "error_deleting", "updated_at": clock.now()], tx: tx)
@@ -72,7 +83,8 @@ extension BlockStorageService {
       throw QemuImage.explained(error, backend: volume.backend)
     }
     let count = try await locks.with("chain/" + chain) { [self] in
-      try await HostThread.run { [backups] in try backups.save(raw, as: id, chain: chain) }
+      let store = try backups(row)
+      return try await HostThread.run { try store.save(raw, as: id, chain: chain) }
     }
     try HostFiles.remove(raw)
     let (now, input) = (clock.now(), context.input)
@@ -96,13 +108,17 @@ extension BlockStorageService {
 
   /// Replaces the volume's file by the backup's content.
   func restore(_ backupID: String, into volume: Volume) async throws {
-    guard let chain = try await database.read({ try BackupRows.chain(of: backupID, tx: $0) }) else {
+    let found = try await database.read { tx in
+      (try BackupRows.chain(of: backupID, tx: tx), try Table.backup.find(backupID, tx: tx))
+    }
+    guard let chain = found.0, let row = found.1 else {
       throw Fault.notFound("Backup \(backupID) could not be found.")
     }
+    let data = try backups(row)
     let raw = "\(settings.backupFolder)/restore-\(volume.id).tmp"
     if let key = volume.keyID { try keys.make(key) }
     do {
-      try await HostThread.run { [backups] in try backups.restore(backupID, chain: chain, to: raw) }
+      try await HostThread.run { try data.restore(backupID, chain: chain, to: raw) }
       try await store(volume.backend).copy(
         Disk(path: raw, format: "raw"), to: volume.file, format: volume.format,
         keyPath: volume.isEncrypted ? volume.keyID.map(keys.path) : nil, sizeBytes: volume.sizeBytes)

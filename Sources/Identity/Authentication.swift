@@ -73,7 +73,10 @@ extension IdentityService {
     let id = user?.id ?? ""
     let record = try await database.read { try PasswordStore.find(id, tx: $0) }
     let isRight = try await hasher.check(given, record?.hash)
-    guard let user, let record else { throw Fault.unauthorized() }
+    guard let user, let record else {
+      try await countFailure(nil)
+      throw Fault.unauthorized()
+    }
     try checkLock(record, id)
     guard isRight else {
       try await countFailure(id)
@@ -93,10 +96,12 @@ extension IdentityService {
     if isLocked { throw Fault.unauthorized("The account is locked for user: \(id).") }
   }
 
-  private func countFailure(_ id: String) async throws {
+  /// nil: of a user that there is none of.
+  private func countFailure(_ id: String?) async throws {
     let limit = settings.compliance.lockoutFailureAttempts
     guard limit > 0 else { return }
     try await change { [self] change in
+      guard let id else { return try PasswordStore.countUnknown(change) }
       let record = try PasswordStore.find(id, tx: change.tx)
       // A lock that has ended begins anew.
       if (record?.failures ?? 0) >= limit { try PasswordStore.forgetFailures(id, change) }
@@ -107,10 +112,11 @@ extension IdentityService {
 
   /// A one-time password: of one of the user's credentials of the type `totp`. A wrong one counts as a wrong password.
   private func provePasscode(_ request: LoginRequest, _ proof: inout Proof) async throws {
-    guard let user = books.user(request.totpUser), books.isEnabled(user) else { throw Fault.unauthorized() }
-    let fits = try await gate.pass(user.id) { try await checkPasscode(request.passcode, of: user.id) }
-    guard fits else { throw Fault.unauthorized() }
-    try proof.prove(user.id)
+    let user = books.user(request.totpUser)
+    let id = user?.id ?? ""
+    let fits = try await gate.pass(id) { try await checkPasscode(request.passcode, of: id) }
+    guard fits, let user, books.isEnabled(user) else { throw Fault.unauthorized() }
+    try proof.prove(id)
     proof.methods.append(.totp)
   }
 
@@ -123,7 +129,7 @@ extension IdentityService {
     if let record { try checkLock(record, id) }
     let now = clock.now()
     let fits = texts.reduce(false) { OneTimePassword.fits(passcode.value, secret: $1, now: now) || $0 }
-    if !fits { try await countFailure(id) }
+    if !fits { try await countFailure(record == nil ? nil : id) }
     return fits
   }
 

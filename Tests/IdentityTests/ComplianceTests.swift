@@ -43,6 +43,21 @@ struct ComplianceTests {
     #expect(await cloud.logIn("reader", password: "another one").status == 201)
   }
 
+  /// A user that there is none of costs what a wrong password costs: a hash, and a write where failures are counted.
+  @Test func anUnknownUserCostsAsMuch() async throws {
+    let cloud = try await cloud { $0.lockoutFailureAttempts = 100 }
+    func writes(_ name: String) async throws -> Int {
+      let before = cloud.database.statementCount
+      #expect(await cloud.logIn(name, password: "wrong").status == 401)
+      return cloud.database.statementCount - before
+    }
+    _ = try await writes("nobody")
+    // Two statements to read and to write the count; its user is read once more for the books in memory or not at all.
+    #expect(abs(try await writes("nobody") - (try await writes("member"))) <= 1)
+    let unknown = await cloud.logIn("nobody", password: "wrong").body
+    #expect(unknown == (await cloud.logIn("member", password: "wrong").body))
+  }
+
   /// However many guesses come at once, no more than the limit are looked at.
   @Test func lockoutHoldsUnderParallelGuesses() async throws {
     let cloud = try await cloud { $0.lockoutFailureAttempts = 4 }
@@ -73,6 +88,9 @@ struct ComplianceTests {
     #expect(await cloud.send("POST", "/v3/users", ["user": ["name": "n", "password": "longer12"]]).status == 201)
     #expect(await change(cloud, from: IdentityHarness.password, to: "nodigits").status == 400)
     #expect(await change(cloud, from: IdentityHarness.password, to: "digits 12").status == 204)
+    let shown = await cloud.send("GET", "/v3/domains/default/config/security_compliance", as: "reader")
+    let told = shown.body["config"]?["security_compliance"]?["password_regex_description"]
+    #expect(told?.string == "letters, digits, seven of them")
     var settings = IdentitySettings()
     settings.compliance.passwordRegex = "(["
     await #expect(throws: Fault.self) { try await IdentityHarness(settings: settings) }
@@ -85,7 +103,7 @@ struct ComplianceTests {
     #expect(await change(cloud, from: first, to: "two two").status == 204)
     #expect(await change(cloud, from: "two two", to: "three three").status == 204)
     #expect(await change(cloud, from: "three three", to: "two two").status == 400)
-    #expect(await cloud.send("PATCH", member, ["user": ["password": "three three"]]).status == 400)
+    #expect(await cloud.send("PATCH", member, ["user": ["password": "three three"]]).status == 200)
     #expect(await change(cloud, from: "three three", to: "four four").status == 204)
     #expect(await change(cloud, from: "four four", to: "five five").status == 204)
     #expect(await change(cloud, from: "five five", to: "two two").status == 204)

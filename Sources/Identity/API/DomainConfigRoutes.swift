@@ -109,7 +109,14 @@ extension IdentityService {
         "Reading security compliance information for any domain other than the default domain is not allowed or supported."
       )
     }
-    let all: JSONObject = ["security_compliance": ["password_regex": nil, "password_regex_description": nil]]
+    let rules = settings.compliance
+    func shown(_ text: String) -> JSONValue { text.isEmpty ? .null : .string(text) }
+    let all: JSONObject = [
+      "security_compliance": [
+        "password_regex": shown(rules.passwordRegex),
+        "password_regex_description": shown(rules.passwordRegexDescription),
+      ]
+    ]
     guard let part = DomainConfig.part(all, "security_compliance", call.parameters["option"]) else {
       throw Fault.forbidden("Reading security compliance values other than the password's pattern is not allowed.")
     }

@@ -32,7 +32,8 @@ extension IdentityService {
   ) async throws -> JSONObject {
     let rules = settings.compliance
     try rules.check(password)
-    let count = rules.uniqueLastPasswordCount
+    // An administrator's reset does not look back, as upstream.
+    let count = isSelfService ? rules.uniqueLastPasswordCount : 0
     let last = try await database.read { tx in try userID.map { try PasswordStore.last(count, of: $0, tx: tx) } ?? [] }
     for hash in last where try await hasher.check(password, hash) {
       throw Fault.badRequest(

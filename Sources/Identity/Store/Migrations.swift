@@ -8,6 +8,7 @@ extension IdentityService {
     Migration("identity-002", catalog + delegations + rest),
     Migration("identity-003", associations + federation + compliance),
     Migration("identity-004", delegatedTokens),
+    Migration("identity-005", [unknownLogins]),
   ]
 
   private static let actors: [SQL] = [
@@ -192,6 +193,12 @@ extension IdentityService {
       PRIMARY KEY (user_id, created_at))
     """,
   ]
+
+  /// One row that counts the logins of users that there are none of.
+  private static let unknownLogins: SQL = """
+    CREATE TABLE identity_unknown_login (
+      id INTEGER PRIMARY KEY, failed_count BIGINT NOT NULL, failed_at BIGINT NOT NULL)
+    """
 
   private static let delegatedTokens: [SQL] = [
     """

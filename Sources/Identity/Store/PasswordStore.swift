@@ -56,6 +56,15 @@ enum PasswordStore {
     try change.tx.execute(
       "UPDATE identity_user SET failed_count = failed_count + 1, failed_at = \(change.now) WHERE id = \(userID)")
   }
+  /// For a user that there is none of: it costs what counting one costs, so that the time tells nothing.
+  static func countUnknown(_ change: Change) throws {
+    let before = try change.tx.first("SELECT failed_count FROM identity_unknown_login WHERE id = 1")?.int(
+      "failed_count")
+    try change.tx.execute(
+      """
+      REPLACE INTO identity_unknown_login (id, failed_count, failed_at) VALUES (1, \((before ?? 0) + 1), \(change.now))
+      """)
+  }
   static func forgetFailures(_ userID: String, _ change: Change) throws {
     try change.tx.execute("UPDATE identity_user SET failed_count = 0, failed_at = NULL WHERE id = \(userID)")
   }

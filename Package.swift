@@ -79,7 +79,8 @@ let command: [Target] = [
   library(
     "Cloud",
     service + [
-      "Host", "GuestImage", "Identity", "Image", "Placement", "Network", "Compute", "BlockStorage", "Dashboard",
+      "Host", "MariaDB", "GuestImage", "Identity", "Image", "Placement", "Network", "Compute", "BlockStorage",
+      "Dashboard",
       "ComputeNode",
       "NetworkNode",
     ] + nio),

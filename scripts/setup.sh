@@ -3,18 +3,20 @@
 #   setup.sh run    what a running cloud needs
 #   setup.sh image  also what building the guest image needs
 #   setup.sh test   all that, and the clients that the tests drive the cloud with
+#   setup.sh bench  what `make bench` measures disks with
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 run="libsqlite3-dev libmariadb-dev qemu-system-x86 qemu-utils seabios ipxe-qemu dnsmasq-base nftables radvd iproute2 iputils-ping procps kmod"
 image="e2fsprogs openssh-client"
-test="python3 python3-venv iputils-arping busybox xorriso genisoimage openssl chromium chromium-driver fonts-noto-cjk mariadb-server galera-4"
+test="python3 python3-venv iputils-arping busybox xorriso genisoimage openssl chromium chromium-driver fonts-noto-cjk mariadb-server galera-4 rsync"
 
 case "${1:-run}" in
   run) wanted=$run ;;
   image) wanted="$run $image" ;;
   test) wanted="$run $image $test" ;;
-  *) echo "usage: setup.sh run|image|test" >&2; exit 2 ;;
+  bench) wanted="$run fio" ;;
+  *) echo "usage: setup.sh run|image|test|bench" >&2; exit 2 ;;
 esac
 
 missing=""

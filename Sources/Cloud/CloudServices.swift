@@ -20,7 +20,7 @@ public struct CloudServices: Sendable {
   public let configuration: Configuration
   public let state: StateFolder
   public let logs: LogCenter
-  public let database: SQLiteDatabase
+  public let database: any Database
   public let engine: WorkflowEngine
   public let identity: IdentityService
   public let image: ImageService
@@ -36,8 +36,7 @@ public struct CloudServices: Sendable {
     let clock = SystemClock()
     let host = NodeFacts.name(configuration)
     (self.configuration, self.state, self.logs) = (configuration, state, logs)
-    let database = try SQLiteDatabase(
-      path: state.database, durability: configuration.text("store.durability") == "full" ? .full : .normal)
+    let database = try StoreEngine.open(configuration, state)
     self.database = database
     let engine = WorkflowEngine(database: database, node: host, log: logs.logger("workflow"))
     self.engine = engine

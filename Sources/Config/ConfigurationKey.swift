@@ -44,6 +44,20 @@ public struct ConfigurationKey: Sendable {
       "log.level", .choice(["trace", "debug", "info", "audit", "warning", "error", "critical"]), "info",
       "Least level that is written; `martlet log set` changes it per service while it runs."),
     ConfigurationKey(
+      "store.engine", .choice(["sqlite", "mariadb"]), "sqlite",
+      "sqlite: a file in the state folder. mariadb: a server or Galera cluster, which several controllers share."),
+    ConfigurationKey(
+      "store.endpoints", .text, "",
+      "MariaDB: its servers as HOST:PORT or /path/of/socket, separated by commas, in the same order on every controller."
+    ),
+    ConfigurationKey("store.database", .text, "martlet", "MariaDB: the name of the database."),
+    ConfigurationKey("store.user", .text, "martlet", "MariaDB: the name of its user."),
+    ConfigurationKey(
+      "store.password_file", .text, "", "MariaDB: file with the user's password, which only its owner may read."),
+    ConfigurationKey(
+      "store.authority_file", .text, "",
+      "MariaDB: certificates of the authorities that its servers must be signed by; empty: no TLS."),
+    ConfigurationKey(
       "store.durability", .choice(["full", "normal"]), "full",
       "full: a commit survives a power cut. normal: it survives the end of the process, and is faster."),
     ConfigurationKey("identity.token_lifetime", .integer(60...604_800), "3600", "Seconds that a token is good for."),

@@ -6,6 +6,12 @@ import Kit
 public enum HostFiles {
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+  /// The permission bits of a file; nil when there is none.
+  public static func mode(_ path: String) -> mode_t? {
+    var status = stat()
+    return stat(path, &status) == 0 ? status.st_mode & 0o7777 : nil
+  }
+
   /// Size in bytes of a regular file; nil when there is none.
   public static func size(_ path: String) -> Int? {
     var facts = stat()

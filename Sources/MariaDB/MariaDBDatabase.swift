@@ -94,6 +94,17 @@ public final class MariaDBDatabase: Database {
     }
   }
 
+  public func tables() async throws -> [String] {
+    try await read { tx in
+      try tx.query(
+        """
+        SELECT table_name AS name FROM information_schema.tables
+        WHERE table_schema = DATABASE() AND table_name <> 'store_turn' ORDER BY table_name
+        """
+      ).map { $0.text("name") }
+    }
+  }
+
   /// Closes the connections when what runs on them is done.
   public func close() {
     writer.close()

@@ -36,6 +36,10 @@ public protocol Database: Sendable {
   func write<Result: Sendable>(_ body: @escaping @Sendable (any Transaction) throws -> Result) async throws -> Result
   /// Statements run so far, for tests that bound the queries of a request.
   var statementCount: Int { get }
+  /// Names of the tables that migrations have made, sorted: what a copy of the whole database consists of.
+  func tables() async throws -> [String]
+  /// Ends its connections when what runs on them is done.
+  func close() throws
 }
 
 /// A step of the schema's history: it runs once, in one transaction. Never change one that has been released: add another.

@@ -113,7 +113,7 @@ public struct SQL: Sendable, ExpressibleByStringInterpolation {
 public struct Row: Sendable {
   /// Column names and their positions, shared by the rows of a result.
   public final class Columns: Sendable {
-    private let names: [String]
+    let names: [String]
     /// Open addressing by a hash of our own: a Dictionary's, made for hostile keys, costs more than reading the value.
     private let buckets: [Int16]
 
@@ -151,6 +151,9 @@ public struct Row: Sendable {
   }
   let columns: Columns
   let values: [SQLValue]
+
+  /// Every column with its name, in the statement's order.
+  public var members: [(String, SQLValue)] { zip(columns.names, values).map { ($0, $1) } }
 
   /// For engines: a value for each column.
   public init(columns: Columns, values: [SQLValue]) { (self.columns, self.values) = (columns, values) }

@@ -63,6 +63,13 @@ public final class SQLiteDatabase: Database {
     return result
   }
 
+  public func tables() async throws -> [String] {
+    try await read { tx in
+      try tx.query("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
+        .map { $0.text("name") }
+    }
+  }
+
   /// Folds the write-ahead log into the file and closes it.
   public func close() throws { try pool.close() }
 

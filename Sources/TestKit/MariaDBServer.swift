@@ -34,7 +34,7 @@ public actor MariaDBServer {
 
   private func socket() async throws -> String {
     if let starting { return try await starting.value }
-    let task = Task { try await Self.start() }
+    let task = Task(operation: Self.start)
     starting = task
     return try await task.value
   }

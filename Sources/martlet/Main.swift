@@ -14,7 +14,8 @@ struct Martlet: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       Up.self, Stop.self, Down.self, Status.self, Demonstrate.self, OpenRC.self, CloudsYAML.self, Exec.self, Log.self,
-      Config.self, Keys.self, PolicyCommand.self, DoctorCommand.self, ImageCommand.self, Routes.self, Serve.self,
+      Config.self, DatabaseCommand.self, Keys.self, PolicyCommand.self, DoctorCommand.self, ImageCommand.self,
+      Routes.self, Serve.self,
     ])
 
   static func main() async {

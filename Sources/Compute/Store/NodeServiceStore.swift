@@ -12,7 +12,7 @@ public enum NodeServiceStore {
 
   static func service(_ row: Row, now: Timestamp) -> NodeService {
     let (reportedAt, isForcedDown) = (row.timestamp("reported_at"), row.bool("is_forced_down"))
-    let binary = row.text("binary")
+    let binary = row.text("program")
     let zone = row.optionalText("aggregate_zone") ?? row.text("zone")
     return NodeService(
       number: row.int("id"), uuid: row.text("uuid"), binary: binary, host: row.text("host"),
@@ -32,7 +32,7 @@ public enum NodeServiceStore {
     try tx.first("\(select) WHERE s.id = \(number)").map { service($0, now: now) }
   }
   static func find(host: String, binary: String, now: Timestamp, tx: any Transaction) throws -> NodeService? {
-    try tx.first("\(select) WHERE s.host = \(host) AND s.binary = \(binary)").map { service($0, now: now) }
+    try tx.first("\(select) WHERE s.host = \(host) AND s.program = \(binary)").map { service($0, now: now) }
   }
 
   /// Records that a service lives. It appears with its first report, enabled.
@@ -41,14 +41,14 @@ public enum NodeServiceStore {
   ) throws {
     let known = try tx.execute(
       """
-      UPDATE compute_service SET reported_at = \(now), zone = \(zone) WHERE binary = \(binary) AND host = \(host)
+      UPDATE compute_service SET reported_at = \(now), zone = \(zone) WHERE program = \(binary) AND host = \(host)
       """)
     guard known == 0 else { return }
     try tx.execute(
       .insert(
         into: "compute_service",
         [
-          "uuid": UUIDText.make(), "binary": binary, "host": host, "zone": zone, "is_disabled": false,
+          "uuid": UUIDText.make(), "program": binary, "host": host, "zone": zone, "is_disabled": false,
           "is_forced_down": false, "reported_at": now, "created_at": now,
         ]))
   }
@@ -78,9 +78,9 @@ public enum NodeServiceStore {
       [
         """
         CREATE TABLE compute_service (
-          id INTEGER PRIMARY KEY AUTOINCREMENT, uuid VARCHAR(36) NOT NULL UNIQUE, binary VARCHAR(64) NOT NULL,
+          id INTEGER PRIMARY KEY AUTOINCREMENT, uuid VARCHAR(36) NOT NULL UNIQUE, program VARCHAR(64) NOT NULL,
           host VARCHAR(255) NOT NULL, zone VARCHAR(255) NOT NULL, is_disabled INT NOT NULL, disabled_reason VARCHAR(255),
-          is_forced_down INT NOT NULL, reported_at BIGINT NOT NULL, created_at BIGINT NOT NULL, UNIQUE (host, binary))
+          is_forced_down INT NOT NULL, reported_at BIGINT NOT NULL, created_at BIGINT NOT NULL, UNIQUE (host, program))
         """
       ])
   ]

@@ -164,12 +164,18 @@ enum ConsoleSource {
     // A text console has no clipboard of its own: the text is typed.
     paste.addEventListener("click", async () => {
       const text = await navigator.clipboard.readText().catch(() => prompt(t("Text to type:", "입력할 텍스트:"))) ?? "";
-      for (const character of [...text].slice(0, 4096)) {
-        const code = character.codePointAt(0);
-        rfb.sendKey(character === "\n" ? 0xff0d : code < 0x100 ? code : 0x01000000 | code);
-      }
+      type(text.slice(0, 4096));
       rfb.focus();
     });
-    window.rfb = rfb;
+    // Keys of a US keyboard: what stands above another character needs Shift.
+    function type(text) {
+      for (const character of text) {
+        const code = character.codePointAt(0), isShifted = /[A-Z~!@#$%^&*()_+{}|:"<>?]/.test(character);
+        if (isShifted) rfb.sendKey(0xffe1, "ShiftLeft", true);
+        rfb.sendKey(character === "\n" ? 0xff0d : code < 0x100 ? code : 0x01000000 | code);
+        if (isShifted) rfb.sendKey(0xffe1, "ShiftLeft", false);
+      }
+    }
+    window.typeText = type;
     """#
 }

@@ -148,7 +148,7 @@ enum Style {
     .list td .line { white-space: nowrap; } .list td .line + .line { margin-top: 2px; }
     .list td code { font-size: 12.5px; overflow-wrap: break-word; } .lines td code { overflow-wrap: anywhere; }
     .list td:first-child a, .list td.tick + td a { font-weight: 600; }
-    .list time { white-space: nowrap; }
+    .list time, .list td strong { white-space: nowrap; }
     .lines td { font-size: 12.5px; padding-block: 4px; vertical-align: top; }
     .filters { display: flex; gap: 10px; flex-wrap: wrap; align-items: end; margin-bottom: 14px; }
     .filters label { display: grid; gap: 3px; } .filters label span { font-size: 12.5px; color: var(--quiet); }

@@ -201,22 +201,25 @@ extension BlockStorageService {
     }
   }
 
+  private static func manageableSnapshot(_ reference: String, of volume: Volume, tx: any Transaction) throws -> Row {
+    let layer = try manageableSnapshots(volume.backend, tx: tx).first {
+      // Upstream's LVM puts an underscore before it, and tools that were made for it do too.
+      let names = [snapshotReference($0.id), "_" + snapshotReference($0.id)]
+      return names.contains(reference) && $0.text("volume_id") == volume.id
+    }
+    guard let layer else {
+      throw Fault.badRequest(
+        "Manage existing snapshot failed: \(reference.prefix(80)) is no unmanaged snapshot of the volume.")
+    }
+    return layer
+  }
+
   private func manageSnapshot(_ call: Call) async throws -> Reply {
     let (auth, id, now) = (try call.auth, UUIDText.make(), clock.now())
-    // Upstream's LVM puts an underscore before it, and tools that were made for it do too.
-    let given = try Self.reference(call.field("snapshot", "ref"))
-    let reference = given.hasPrefix("_") ? String(given.dropFirst()) : given
+    let reference = try Self.reference(call.field("snapshot", "ref"))
     return try await write(202) { tx in
       let volume = try VolumeStore.require(call.text("snapshot", "volume_id") ?? "", auth, tx: tx)
-      let layers = try Self.manageableSnapshots(volume.backend, tx: tx)
-      guard
-        let layer = layers.first(where: {
-          Self.snapshotReference($0.id) == reference && $0.text("volume_id") == volume.id
-        })
-      else {
-        throw Fault.badRequest(
-          "Manage existing snapshot failed: \(reference.prefix(80)) is no unmanaged snapshot of the volume.")
-      }
+      let layer = try Self.manageableSnapshot(reference, of: volume, tx: tx)
       let type = try volume.typeID.flatMap { try Table.type.find($0, tx: tx) }?.text("name")
       try Quota.check(volume.projectID, snapshots: 1, gigabytes: layer.int("size"), type: type, tx: tx)
       try Table.snapshot.insert(

@@ -124,12 +124,23 @@ enum ServerJob: String, Sendable, CaseIterable {
     }
   }
 
-  /// The name of an event of its instance action.
+  /// The name of an event of its instance action. The step that does what upstream's method does has that method's name:
+  /// clients wait for it.
   func event(_ step: String) -> String {
     switch (self, step) {
     case (.build, "schedule"): "conductor_schedule_and_build_instances"
     case (.build, "spawn"): "compute__do_build_and_run_instance"
     case (.delete, "destroy"): "compute_terminate_instance"
+    case (.start, "perform"), (.stop, "perform"), (.rebootSoft, "perform"), (.rebootHard, "perform"),
+      (.pause, "perform"), (.unpause, "perform"), (.suspend, "perform"), (.resume, "perform"), (.rebuild, "spawn"):
+      "compute_\(action)_instance"
+    case (.resize, "finish"): "compute_finish_resize"
+    case (.confirmResize, "confirm"): "compute_confirm_resize"
+    case (.revertResize, "finish"): "compute_finish_revert_resize"
+    case (.createImage, "upload"): "compute_snapshot_instance"
+    case (.attachInterface, "plug"), (.detachInterface, "release"), (.attachVolume, "plug"),
+      (.detachVolume, "release"), (.swapVolume, "mirror"), (.extendVolume, "resize"):
+      "compute_\(action)"
     default: "compute_\(action.lowercased())_\(step.replacing(" ", with: "_"))"
     }
   }

@@ -19,11 +19,11 @@ public enum ComputeQuota {
   ) throws -> [String: Int] {
     let rows = try tx.query(
       """
-      SELECT resource, hard_limit, 0 AS specific FROM compute_quota_class WHERE class_name = \(defaultClass)
+      SELECT resource, hard_limit, 0 AS rank_of FROM compute_quota_class WHERE class_name = \(defaultClass)
       UNION ALL
-      SELECT resource, hard_limit, CASE WHEN user_id = '' THEN 1 ELSE 2 END AS specific FROM compute_quota
+      SELECT resource, hard_limit, CASE WHEN user_id = '' THEN 1 ELSE 2 END AS rank_of FROM compute_quota
       WHERE project_id = \(projectID) AND user_id IN ('', \(userID ?? ""))
-      ORDER BY specific
+      ORDER BY rank_of
       """)
     return rows.reduce(into: QuotaResource.initial) { $0[$1.text("resource")] = $1.int("hard_limit") }
   }

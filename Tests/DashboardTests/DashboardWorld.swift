@@ -20,14 +20,23 @@ final class DashboardWorld: Sendable {
   let status = Mutex("ACTIVE")
   let revoked = Mutex<Set<String>>([])
 
-  init(rows: Int = 1, settings: DashboardSettings = DashboardSettings()) throws {
+  /// `more`: routes of services beside or in the place of the few that are here.
+  init(rows: Int = 1, settings: DashboardSettings = DashboardSettings(), more: [String: [Route]] = [:]) throws {
     let box = Box()
     let log: @Sendable (Call) -> Void = { call in
       guard let world = box.world else { return }
       world.calls.withLock { $0.append("\(call.route.policy.name) \(call.http.method) \(call.http.path)") }
     }
     var routers: [String: APIRouter] = [:]
-    for (name, errors, routes) in Self.apis(rows: rows, log, status: { box.world?.status.withLock { $0 } ?? "" }) {
+    let given = Set(more.keys)
+    for (name, routes) in more where name != "identity" {
+      routers[name] = APIRouter(
+        ServiceAPI(name: name, errors: .compute, routes: routes.map { Self.logged($0, log) }),
+        verifier: Verifier(box: box), log: TestKit.log)
+    }
+    for (name, errors, own) in Self.apis(rows: rows, log, status: { box.world?.status.withLock { $0 } ?? "" }) {
+      guard name == "identity" || !given.contains(name) else { continue }
+      let routes = own + (more[name] ?? []).map { Self.logged($0, log) }
       routers[name] = APIRouter(
         ServiceAPI(name: name, errors: errors, routes: routes), verifier: Verifier(box: box), log: TestKit.log)
     }
@@ -43,6 +52,13 @@ final class DashboardWorld: Sendable {
     func verify(_ token: String) async throws -> AuthContext {
       guard box.world?.revoked.withLock({ $0.contains(token) }) != true else { throw Fault.unauthorized() }
       return try await TestVerifier().verify(token)
+    }
+  }
+
+  private static func logged(_ route: Route, _ log: @escaping @Sendable (Call) -> Void) -> Route {
+    Route(route.method, route.pattern, route.policy, body: route.bodyKind) { call in
+      log(call)
+      return try await route.handler(call)
     }
   }
 

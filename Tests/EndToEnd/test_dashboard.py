@@ -26,6 +26,8 @@ class DashboardTest(BrowserTest):
 
     def test_launch_flow(self):
         admin = pathlib.Path(self.cloud.state, "admin-password").read_text().strip()
+        self.browser.get(self.base + "/sign-in")
+        self.browser.delete_all_cookies()
         self.go("/sign-in")
         self.shot("sign-in")
         self.sign_in("admin", admin)

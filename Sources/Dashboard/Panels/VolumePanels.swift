@@ -218,6 +218,8 @@ enum Facts {
   static func all(_ json: JSONValue, without hidden: Set<String> = []) -> [(String, Cell)] {
     (json.object ?? [:]).compactMap { member in
       guard !hidden.contains(member.key), member.key != "links" else { return nil }
+      // The older name of the same id.
+      if member.key == "tenant_id", json["project_id"] != nil { return nil }
       let key = member.key.replacing("_", with: " ").replacing("os-", with: "")
       let label = key.prefix(1).uppercased() + key.dropFirst()
       switch member.value {
@@ -230,7 +232,9 @@ enum Facts {
       case .array(let values):
         let texts = values.map { $0.asText.isEmpty ? $0.text : $0.asText }
         return texts.isEmpty ? nil : (label, .lines(texts.map { .code($0) }))
-      case .object(let object): return object.isEmpty ? nil : (label, .code(member.value.text))
+      case .object(let object):
+        let lines = object.map { Cell.code("\($0.key) = \($0.value.asText.isEmpty ? $0.value.text : $0.value.asText)") }
+        return lines.isEmpty ? nil : (label, .lines(lines))
       case .null: return nil
       }
     }

@@ -31,14 +31,20 @@ public struct APIRouter: Sendable {
     } catch {
       reply = failure(error, http, requestID, version)
     }
-    if reply.status == 401 || reply.status == 403, http.method != "GET", http.method != "HEAD" {
-      let who = identity.map { "user \($0.user.name) (\($0.user.id))" } ?? "nobody known"
-      log.request(requestID).audit(
-        "refused \(who) from \(http.remoteAddress): \(http.method) \(http.path.prefix(200)): \(reply.status)")
-    }
+    if reply.status == 401 || reply.status == 403 { auditRefusal(http, requestID, identity, reply.status) }
     decorate(&reply, http, requestID, version)
     log.request(requestID).debug("\(http.remoteAddress) \(http.method) \(http.path) \(reply.status)")
     return reply
+  }
+
+  /// A change that was refused to someone, or to a token that is not in force. A login says its own reasons.
+  private func auditRefusal(_ http: HTTPCall, _ requestID: String, _ identity: AuthContext?, _ status: Int) {
+    guard http.method != "GET", http.method != "HEAD", identity != nil || http.headers["X-Auth-Token"] != nil else {
+      return
+    }
+    let who = identity.map { "user \($0.user.name) (\($0.user.id))" } ?? "a token that is not in force"
+    log.request(requestID).audit(
+      "refused \(who) from \(http.remoteAddress): \(http.method) \(http.path.prefix(200)): \(status)")
   }
 
   private func failure(_ error: any Error, _ http: HTTPCall, _ requestID: String, _ version: Microversion?) -> Reply {

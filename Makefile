@@ -36,7 +36,7 @@ format: ## format the code
 	swift format --in-place --parallel --recursive Sources Tests Package.swift
 
 bench: ## measure, beside OpenStack's own figures (release build)
-	@scripts/setup.sh test
+	@scripts/setup.sh test && scripts/setup.sh bench
 	swift build --configuration release --product martlet
 	@python3 scripts/bench.py
 

@@ -96,6 +96,13 @@ public final class BlockStorageService: Sendable {
   /// How long a master key seals the keys of encrypted volumes.
   static let keyLifetime: Duration = .seconds(30 * 86_400)
 
+  /// Seals the keys of encrypted volumes anew, by a new master key; returns its number. Volumes in use go on.
+  public func rotateKeys() throws -> Int {
+    let now = clock.now()
+    try keys.rotate(now: now)
+    return now.microseconds
+  }
+
   /// Renews the master key when its time has come; jobs do all else. Returns when the task is cancelled.
   public func run() async throws {
     while !Task.isCancelled {

@@ -22,7 +22,8 @@ struct ControlServer: Sendable {
       case ("PUT", "/log"): return .json(try await setLevel(call))
       case ("POST", "/keys/rotate"):
         let numbers = try await services.identity.rotateKeys()
-        return .json(.object(JSONObject(numbers.map { ($0.purpose, .int($0.number)) })))
+        let volumes = ("volume key", JSONValue.int(try services.blockStorage.rotateKeys()))
+        return .json(.object(JSONObject(numbers.map { ($0.purpose, .int($0.number)) } + [volumes])))
       case ("POST", "/measure/token"):
         let token = try JSONParser.parse(try await call.body.collect(limit: 65_536))["token"]?.string ?? ""
         let cost = try await services.identity.verificationCost(token, count: 20_000)

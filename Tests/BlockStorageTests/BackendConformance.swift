@@ -115,8 +115,12 @@ struct BackendConformance {
     try await write("volume-a", 9, at: 2 << 20)
     try await backend.makeOverlay("volume-b", above: "layer-2", baseFormat: "qcow2", sizeBytes: 2 * Self.size)
     // A middle layer goes, and then the rest of the chain.
-    try await backend.rebase("layer-3", onto: "layer-1", baseFormat: "qcow2")
-    try await backend.rebase("volume-b", onto: nil, baseFormat: "")
+    try await backend.rebase("layer-3", onto: "layer-1", baseFormat: "qcow2", isClosed: false)
+    try await backend.makeOverlay("volume-c", above: "layer-2", baseFormat: "qcow2", sizeBytes: Self.size)
+    try await write("volume-c", 8, at: 1 << 20)
+    for _ in 0..<2 { try await backend.rebase("volume-b", onto: nil, baseFormat: "", isClosed: false) }
+    for _ in 0..<2 { try await backend.rebase("volume-c", onto: "layer-1", baseFormat: "qcow2", isClosed: true) }
+    #expect(backend.allocated("volume-b") > 0 && backend.allocated("volume-none") == 0)
     try await backend.remove("layer-2")
     #expect(try await has("volume-b", 1, at: 1 << 20))
     #expect(try await has("volume-b", 2, at: 2 << 20))
@@ -124,7 +128,9 @@ struct BackendConformance {
     #expect(try await has("volume-a", 1, at: 1 << 20))
     #expect(try await has("volume-a", 9, at: 2 << 20))
     #expect(try await has("volume-a", 3, at: 3 << 20))
-    for file in ["volume-a", "volume-b", "layer-3", "layer-1"] { try await backend.remove(file) }
+    #expect(try await has("volume-c", 8, at: 1 << 20))
+    #expect(try await has("volume-c", 2, at: 2 << 20))
+    for file in ["volume-a", "volume-b", "volume-c", "layer-3", "layer-1"] { try await backend.remove(file) }
   }
 }
 
@@ -147,7 +153,7 @@ struct BackendTests {
       { try await backend.freeze("volume-a", as: "layer-a", sizeBytes: 1 << 20) },
       { try await backend.duplicate("volume-a", to: "copy-a") },
       { try await backend.adopt("/dev/null", as: "layer-a") },
-      { try await backend.rebase("layer-a", onto: nil, baseFormat: "") },
+      { try await backend.rebase("layer-a", onto: nil, baseFormat: "", isClosed: false) },
       { try await backend.resize("volume-a", format: "qcow2", sizeBytes: 1 << 20, keyPath: nil) },
       { try await backend.rename("volume-a", to: "volume-b") },
       { try await backend.remove("volume-a") },

@@ -111,13 +111,29 @@ struct FileBackend: VolumeBackend {
     try await publish(file) { try await Self.copyBytes(source, to: $0) }
   }
 
-  /// A copy is put above the new base and then takes the name: whoever has the file open keeps its old chain, whose content
-  /// is the same.
-  func rebase(_ file: String, onto base: String?, baseFormat: String) async throws {
+  func allocated(_ file: String) -> Int {
+    var facts = stat()
+    return stat(path(file), &facts) == 0 ? Int(facts.st_blocks) * 512 : 0
+  }
+
+  /// In place qemu-img first takes over what differs, then names the new base: killed between, the disk reads the same.
+  func rebase(_ file: String, onto base: String?, baseFormat: String, isClosed: Bool) async throws {
+    let target = base.map { ["-b", $0, "-F", baseFormat] } ?? ["-b", ""]
+    if isClosed {
+      do {
+        try check()
+        try await QemuImage.run(["rebase", "-q", "-f", "qcow2"] + target + [path(file)])
+        try await HostThread.run { try Self.sync(path(file)) }
+      } catch { throw explained(error) }
+      return
+    }
     try await publish(file) {
-      try await Self.copyBytes(path(file), to: $0)
-      let target = base.map { ["-b", $0, "-F", baseFormat] } ?? ["-b", ""]
-      try await QemuImage.run(["rebase", "-q", "-f", "qcow2"] + target + [$0])
+      if base == nil {
+        try await QemuImage.convert(Disk(path: path(file), format: "qcow2"), to: Disk(path: $0, format: "qcow2"))
+      } else {
+        try await Self.copyBytes(path(file), to: $0)
+        try await QemuImage.run(["rebase", "-q", "-f", "qcow2"] + target + [$0])
+      }
     }
   }
 

@@ -53,8 +53,11 @@ protocol VolumeBackend: Sendable {
   func duplicate(_ file: String, to copy: String) async throws
   /// Takes in an image's file of this node, without copying where it is on the same file system.
   func adopt(_ path: String, as file: String) async throws
-  /// Puts a disk directly above `base` (nil: above nothing) with its content unchanged.
-  func rebase(_ file: String, onto base: String?, baseFormat: String) async throws
+  /// Bytes that a disk takes on the storage; 0 when there is none.
+  func allocated(_ file: String) -> Int
+  /// Puts a disk directly above `base` (nil: above nothing) with its content unchanged. `isClosed`: nobody has it open or
+  /// will meanwhile, so that it can be done in place; otherwise whoever has it open keeps what it opened.
+  func rebase(_ file: String, onto base: String?, baseFormat: String, isClosed: Bool) async throws
   func resize(_ file: String, format: String, sizeBytes: Int, keyPath: String?) async throws
   func rename(_ file: String, to other: String) async throws
   /// Removes a disk; done when there is none. `isWiped`: its data are overwritten first.

@@ -14,6 +14,7 @@ enum Layers {
     let backend: String
     let parent: String?
     let parentFormat: String
+    let depth: Int
     var childVolume: String?
     var childLayer: String?
   }
@@ -75,7 +76,7 @@ enum Layers {
   static func mergeable(tx: any Transaction) throws -> [Link] {
     let rows = try tx.query(
       """
-      SELECT l.id AS id, l.backend AS backend, l.parent AS parent, p.format AS parent_format,
+      SELECT l.id AS id, l.backend AS backend, l.parent AS parent, l.depth AS depth, p.format AS parent_format,
         (SELECT MIN(v.id) FROM bs_volume v WHERE v.parent = l.id) AS child_volume,
         (SELECT MIN(c.id) FROM bs_layer c WHERE c.parent = l.id) AS child_layer
       FROM bs_layer l JOIN bs_layer p ON p.id = l.parent
@@ -86,7 +87,7 @@ enum Layers {
     return rows.map { row in
       Link(
         id: row.id, backend: row.text("backend"), parent: row.optionalText("parent"),
-        parentFormat: row.text("parent_format"), childVolume: row.optionalText("child_volume"),
+        parentFormat: row.text("parent_format"), depth: row.int("depth"), childVolume: row.optionalText("child_volume"),
         childLayer: row.optionalText("child_layer"))
     }
   }
@@ -94,9 +95,12 @@ enum Layers {
   /// Layers that have `depthMax` others below them.
   static func tooDeep(tx: any Transaction) throws -> [Link] {
     let rows = try tx.query(
-      "SELECT id, backend, parent FROM bs_layer WHERE depth >= \(depthMax) AND parent IS NOT NULL ORDER BY depth")
+      "SELECT id, backend, parent, depth FROM bs_layer WHERE depth >= \(depthMax) AND parent IS NOT NULL ORDER BY depth"
+    )
     return rows.map {
-      Link(id: $0.id, backend: $0.text("backend"), parent: $0.optionalText("parent"), parentFormat: "")
+      Link(
+        id: $0.id, backend: $0.text("backend"), parent: $0.optionalText("parent"), parentFormat: "",
+        depth: $0.int("depth"))
     }
   }
 }

@@ -7,6 +7,9 @@ import Workflow
 /// disk is above, and no snapshot needs, is merged into that disk; a chain that is too long is cut by a complete copy.
 /// Nothing of it changes what any disk reads, and a disk that a guest has open is left alone.
 extension BlockStorageService {
+  /// What merging may cost at once, in bytes. A larger merge waits until its chain is half as long as it may be.
+  private static let mergeBytesMax = 4 << 30
+
   /// Removes the files of layers that nothing needs any more.
   func collectLayers() async throws {
     for file in try await database.write({ try Layers.collect(tx: $0) }) {
@@ -30,6 +33,8 @@ extension BlockStorageService {
   /// Puts the only disk above `layer` directly above the layer's own base.
   private func merge(_ layer: Layers.Link) async throws -> Bool {
     let store = try store(layer.backend)
+    let cost = store.allocated(layer.id) + (layer.childLayer.map(store.allocated) ?? 0)
+    guard cost <= Self.mergeBytesMax || layer.depth >= Layers.depthMax / 2 else { return false }
     if let volumeID = layer.childVolume {
       return try await locks.with(volumeID) { [self] in
         let volume = try await database.read { tx -> Volume? in
@@ -39,7 +44,7 @@ extension BlockStorageService {
         guard let volume, volume.status == "available", !volume.isMigrating, volume.parent == layer.id else {
           return false
         }
-        try await store.rebase(volume.file, onto: layer.parent, baseFormat: layer.parentFormat)
+        try await store.rebase(volume.file, onto: layer.parent, baseFormat: layer.parentFormat, isClosed: true)
         return try await database.write { tx in
           try tx.execute(
             "UPDATE bs_volume SET parent = \(layer.parent) WHERE id = \(volumeID) AND parent = \(layer.id)") == 1
@@ -70,7 +75,7 @@ extension BlockStorageService {
           + Table.volume.count("parent = \(id) AND status = 'creating'", tx: tx) > 0
       }
       guard !isPlanned else { return false }
-      try await store.rebase(id, onto: base, baseFormat: format)
+      try await store.rebase(id, onto: base, baseFormat: format, isClosed: false)
       let isThere = try await database.write { tx in
         let depth = try base.flatMap { try Table.layer.find($0, tx: tx)?.int("depth") }.map { $0 + 1 } ?? 0
         return try Table.layer.set(id, ["parent": base, "depth": depth], tx: tx)

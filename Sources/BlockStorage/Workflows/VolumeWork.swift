@@ -156,9 +156,12 @@ extension BlockStorageService {
     of volume: Volume, _ body: @Sendable (Disk) async throws -> Result
   ) async throws -> Result {
     let store = try store(volume.backend)
-    guard try await database.read({ try VolumeStore.user(of: volume.id, tx: $0) }) != nil else {
+    // A closed volume is read where it is, and stays as it is meanwhile.
+    let read = try await locks.with(volume.id) { [self] () -> Result? in
+      guard try await database.read({ try VolumeStore.user(of: volume.id, tx: $0) }) == nil else { return nil }
       return try await body(try disk(volume))
     }
+    if let read { return read }
     let copy = "copy-" + volume.id
     let source = try await locks.with(volume.id) { [self] () -> Disk in
       guard let user = try await database.read({ try VolumeStore.user(of: volume.id, tx: $0) }) else {

@@ -3,6 +3,7 @@ import Glibc
 import GuestImage
 import Host
 import Kit
+import Logs
 import TestKit
 import Testing
 
@@ -28,6 +29,8 @@ import Testing
     dd if=$disk bs=64k count=8 2>/dev/null | cmp - /run/data && say equal
     until [ "$(cat /sys/block/vdc/size)" = 32768 ]; do sleep 0.1; done
     say grown
+    until [ -b /dev/vdd ]; do sleep 0.1; done
+    dd if=/dev/zero of=/dev/vdd bs=64k count=64 conv=fsync 2>/dev/null && say filled
     i=0
     while :; do
       [ -b $disk ] || say vanished
@@ -40,9 +43,12 @@ import Testing
   @Test func aVolumeKeepsWhatItsGuestWrote() async throws {
     let image = try await image()
     let folder = try TestKit.folder()
+    try HostFiles.makeFolder("\(folder)/small")
+    _ = try await Command("mount", ["-t", "tmpfs", "-o", "size=1m", "none", "\(folder)/small"]).check()
+    let log = LogCenter(directory: folder, level: .info)
     let driver = QEMUHypervisor(
       directory: folder, namespace: nil, hostname: "node", hostAddress: "127.0.0.1", accelerator: .tcg,
-      log: TestKit.log)
+      log: log.logger("compute-node"))
     try await driver.start()
     let id = UUIDText.make()
     do {
@@ -54,6 +60,7 @@ import Testing
     }
     try await driver.delete(id)
     await driver.close()
+    _ = try await Command("umount", ["\(folder)/small"]).check()
     try HostFiles.remove(folder)
   }
 
@@ -103,6 +110,7 @@ import Testing
     try await wait(driver, id, "volume: equal")
     try await driver.growVolume(volumeID, of: id, sizeBytes: 16 << 20)
     try await wait(driver, id, "volume: grown")
+    try await fill(driver, id, folder)
     try await wait(driver, id, "volume: done 5")
     try #require(try driver.guest(id).machine).process.signal(SIGKILL)
     try await driver.powerOff(id, grace: .zero)
@@ -113,6 +121,25 @@ import Testing
     let kept = Int(String(decoding: try HostFiles.head(path, bytes: 8), as: UTF8.self))
     #expect(try #require(kept) >= #require(acknowledged), "kept \(kept ?? -1); \(log.suffix(300))")
     #expect(!log.contains("volume: vanished"), "a guest was asked twice, and gave twice")
+  }
+
+  /// The storage of a volume is full: the guest stands still, and goes on when there is room.
+  private func fill(_ driver: QEMUHypervisor, _ id: String, _ folder: String) async throws {
+    let path = "\(folder)/small/volume"
+    _ = try await Command("truncate", ["-s", "4M", path]).check()
+    let changes = driver.changes()
+    let volumeID = UUIDText.make()
+    try await driver.attach(
+      GuestVolume(
+        volumeID: volumeID, connection: VolumeConnection(path: path, format: "raw", isReadOnly: false),
+        sizeBytes: 4 << 20, device: "/dev/vdd"), to: id)
+    var iterator = changes.makeAsyncIterator()
+    #expect(await iterator.next() == GuestStatus(id: id, power: .paused))
+    let said = HostFiles.tail("\(folder)/compute-node/compute-node.log", bytes: 10_000)
+    #expect(said.contains("volume \(volumeID) (\(path)): no space is left"), "\(said)")
+    _ = try await Command("mount", ["-o", "remount,size=16m", "\(folder)/small"]).check()
+    try await driver.unpause(id)
+    try await wait(driver, id, "volume: filled")
   }
 
   private func wait(_ driver: QEMUHypervisor, _ id: String, _ text: String) async throws {

@@ -55,6 +55,21 @@ import Testing
     #expect(try self.arguments(old).contains { $0.hasPrefix("pc-q35-6.2,") })
   }
 
+  /// Found by Tempest's tagged boot devices: the config drive was the first disk that the guest found.
+  @Test func aRootVolumeIsTheGuestsFirstDisk() throws {
+    var spec = spec()
+    spec.disks = [GuestDisk(name: "ephemeral0", sizeBytes: 1 << 20)]
+    let connection = VolumeConnection(path: "/v", format: "qcow2", isReadOnly: false)
+    spec.volumes = [
+      GuestVolume(volumeID: "data", connection: connection, sizeBytes: 1 << 20, device: "/dev/vdb"),
+      GuestVolume(volumeID: "root", connection: connection, sizeBytes: 1 << 20, device: "/dev/vda", bootIndex: 0),
+    ]
+    let record = try GuestRecord(spec: spec, machine: "pc-q35-7.2")
+    #expect(record.slots == ["root": 0, "disk:ephemeral0": 1, "disk:config": 2, "p1": 3, "data": 4])
+    let disks = try arguments(spec).filter { $0.contains("virtio-blk-pci") }
+    #expect(disks.count == 4 && disks.allSatisfy { $0.contains("\"port") }, "\(disks)")
+  }
+
   @Test func slotsStayWithTheirInterfaces() throws {
     var record = try GuestRecord(spec: spec(), machine: "pc-q35-7.2")
     #expect(record.slots == ["p1": 0])

@@ -250,6 +250,23 @@ extension QEMUHypervisorTests {
     }
   }
 
+  @Test func displaysSpeakRFB() async throws {
+    try await with { place in
+      let (driver, _, id) = try await running(place)
+      let path = try #require(try await driver.displaySocket(of: id))
+      let greeting = try await HostThread.run {
+        let socket = try HostSocket.connectUnix(path)
+        defer { close(socket) }
+        var bytes = [UInt8](repeating: 0, count: 12)
+        var one = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+        poll(&one, 1, 20_000)
+        let count = read(socket, &bytes, 12)
+        return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+      }
+      #expect(greeting == "RFB 003.008\n")
+    }
+  }
+
   @Test(arguments: ["q35", "pc"], ["virtio", "scsi", "sata"])
   func guestsBootFromVolumesOnEveryBus(machine: String, bus: String) async throws {
     try await with { place in
@@ -273,6 +290,12 @@ extension QEMUHypervisorTests {
         var scarce = try await suite.volume()
         scarce.connection.isReadOnly = true
         try await driver.attach(scarce, to: id)
+        // SCSI disks go without the guest's consent.
+        if bus == "scsi" {
+          try await driver.detach(volumeID: scarce.volumeID, from: id, deadline: .seconds(60))
+          let nodes = try await monitor(driver, id).execute("query-named-block-nodes", ["flat": true])
+          #expect(!nodes.text.contains(VolumeFile(scarce).key))
+        }
       }
     }
   }

@@ -36,9 +36,10 @@ struct GuestRecord: Codable, Equatable {
     (self.spec, self.machine, portCount, slots) = (spec, machine, Self.portsMin, [:])
     // The order of places is that in which a guest finds its disks.
     let root = spec.bootsFromVolume ? spec.volumes.filter { $0.bootIndex == 0 } : []
-    let disks = spec.bootsFromVolume ? spec.disks : []
+    // Without a place they would come before a root disk that has one.
+    let disks = spec.bootsFromVolume ? spec.disks.map(\.name) + (spec.configDrive == nil ? [] : ["config"]) : []
     let keys =
-      root.map(\.volumeID) + disks.map { Self.slotKey(disk: $0.name) } + spec.interfaces.map(\.portID)
+      root.map(\.volumeID) + disks.map { Self.slotKey(disk: $0) } + spec.interfaces.map(\.portID)
       + spec.volumes.filter { !root.contains($0) }.map(\.volumeID)
     guard keys.count <= Self.portsMax else {
       throw Fault.badRequest("a guest can have \(Self.portsMax) interfaces and volumes, not \(keys.count)")

@@ -70,10 +70,25 @@ extension QEMUHypervisor {
       try await end(guest)
       feed.send(GuestStatus(id: guest.id, power: .crashed))
     case "io-error":
-      log.error("guest \(guest.id) was paused: an error of a disk")
+      let why = await diskErrors(guest, machine)
+      log.error("guest \(guest.id) was paused: \(why); unpause it when that is mended")
       feed.send(GuestStatus(id: guest.id, power: .paused))
     default: break
     }
+  }
+
+  /// Which disks of a guest could not be written, and why.
+  private func diskErrors(_ guest: Guest, _ machine: Guest.Machine) async -> String {
+    let blocks = (try? await machine.monitor.execute("query-block"))?.array ?? []
+    let volumes = (try? guest.existing().spec.volumes) ?? []
+    let found = blocks.compactMap { block -> String? in
+      guard let status = block["io-status"]?.string, status != "ok" else { return nil }
+      let node = block["inserted"]?["node-name"]?.string ?? ""
+      let volume = volumes.first { VolumeFile($0).nodes.contains(node) }
+      let what = volume.map { "volume \($0.volumeID) (\($0.connection.path))" } ?? "its disk \(node)"
+      return "\(what): " + (status == "nospace" ? "no space is left on its storage" : "an error of its storage")
+    }
+    return found.isEmpty ? "an error of a disk" : found.joined(separator: "; ")
   }
 
   private func connectionClosed(_ guest: Guest, _ machine: Guest.Machine) async throws {

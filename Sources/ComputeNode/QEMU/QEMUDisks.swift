@@ -71,6 +71,7 @@ struct QEMUDisks {
       arguments += json("-blockdev", configNode)
       device = ["id": .string(Self.deviceID(disk: "config")), "drive": .string(Self.driveID("config"))]
       device["driver"] = .string(driver(bus, isROM: true))
+      if let slot = record.slots[GuestRecord.slotKey(disk: "config")] { place(&device, bus, slot) }
     case .volume(let volume):
       let file = VolumeFile(volume)
       for object in file.objects { arguments += json("-object", object) }

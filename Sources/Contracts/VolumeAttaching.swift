@@ -112,6 +112,8 @@ public protocol VolumeUsers: Sendable {
   /// Grows the file of an attached volume to `sizeBytes` and tells the guest (QMP `block_resize`). Growing again to the
   /// same size is done already.
   func volumeGrew(_ volumeID: String, serverID: String, sizeBytes: Int) async throws
+  /// The volume has grown, and its guest knows: Compute records it as the server's action `extend_volume`.
+  func volumeExtended(_ volumeID: String, serverID: String, requestID: String, tx: any Transaction) throws
   /// Copies a consistent view of an attached volume's disk into `path`, an empty qcow2 file of the volume's size that
   /// exists and has no backing file, while the guest runs (QMP `blockdev-backup`): for snapshots, backups and clones. It
   /// returns when the copy is complete; a call after a crash gets a fresh empty file.
@@ -124,6 +126,7 @@ public protocol VolumeUsers: Sendable {
 }
 
 extension VolumeUsers {
+  public func volumeExtended(_ volumeID: String, serverID: String, requestID: String, tx: any Transaction) throws {}
   public func swapVolume(_ volumeID: String, serverID: String, to target: VolumeConnection) async throws {
     throw Fault(501, "The server's host cannot move a volume that is in use.")
   }

@@ -12,6 +12,7 @@ import Testing
 /// A guest's side that copies with qemu-img, as QEMU would.
 final class TestUsers: VolumeUsers, Sendable {
   let grown = Mutex<[String: Int]>([:])
+  let extended = Mutex<[String]>([])
   let swapped = Mutex<[String: VolumeConnection]>([:])
   /// Whether guests refuse to move.
   let failure = Mutex(false)
@@ -25,6 +26,10 @@ final class TestUsers: VolumeUsers, Sendable {
     let volume = try await world.database.read { try VolumeStore.find(volumeID, tx: $0) }
     guard let volume else { throw Fault.notFound(volumeID) }
     try await QemuImage.convert(try world.service.disk(volume), to: Disk(path: path, format: "qcow2"))
+  }
+  func volumeExtended(_ volumeID: String, serverID: String, requestID: String, tx: any Transaction) throws {
+    guard !requestID.isEmpty else { throw Fault.badRequest("no request") }
+    extended.withLock { $0.append(volumeID) }
   }
   func swapVolume(_ volumeID: String, serverID: String, to target: VolumeConnection) async throws {
     if failure.withLock({ $0 }) { throw Fault.conflict("The guest does not move.") }
@@ -94,6 +99,7 @@ struct AttachTests {
     #expect(try await world.has(clone, 1))
     #expect(try await world.act(id, "os-extend", ["new_size": 3]).status == 202)
     #expect(users.grown.withLock { $0[id] } == 3 << 30)
+    #expect(users.extended.withLock { $0 } == [id])
     #expect(try await world.volume(id)["size"] == 3)
     #expect(try await world.status(id) == "in-use")
     // The snapshot's copy goes with the snapshot: nothing of the volume is above it.

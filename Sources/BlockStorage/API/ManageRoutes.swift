@@ -233,7 +233,7 @@ extension BlockStorageService {
         ], tx: tx)
       try Table.layer.set(layer.id, ["unmanaged": false], tx: tx)
       let row = try SnapshotStore.require(id, auth, tx: tx)
-      return ["snapshot": Self.snapshotView(row, call, isAdmin: true)]
+      return ["snapshot": Self.snapshotView(row, call, isAdmin: true, isAnswer: true)]
     }
   }
 }

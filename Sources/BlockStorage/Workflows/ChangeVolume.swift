@@ -60,20 +60,25 @@ extension BlockStorageService {
 
   private func extend(_ context: StepContext) async throws -> StepResult {
     guard let volume = try await volume(of: context), let size = context.input["size"]?.int else { return .done }
-    try await locks.with(volume.id) { [self] in
+    let server = try await locks.with(volume.id) { [self] () -> String? in
       let user = try await database.read { try VolumeStore.user(of: volume.id, tx: $0) }
       if let user, user.int("connected") == 1, let server = user.optionalText("server_id"), let users {
         try await users.volumeGrew(volume.id, serverID: server, sizeBytes: size << 30)
+        return server
       } else {
         let disk = try disk(volume)
         try await store(volume.backend).resize(
           volume.file, format: disk.format, sizeBytes: size << 30, keyPath: disk.keyPath)
+        return nil
       }
     }
     let now = clock.now()
-    return StepResult { tx in
+    return StepResult { [self] tx in
       try Table.volume.set(volume.id, ["size": size], tx: tx)
       try VolumeStore.free(volume.id, now: now, tx: tx)
+      if let server {
+        try users?.volumeExtended(volume.id, serverID: server, requestID: context.job.requestID, tx: tx)
+      }
     }
   }
 

@@ -177,6 +177,14 @@ extension ComputeService: VolumeUsers {
     try await dependencies.hypervisor.growVolume(volumeID, of: serverID, sizeBytes: sizeBytes)
   }
 
+  public func volumeExtended(_ volumeID: String, serverID: String, requestID: String, tx: any Transaction) throws {
+    guard let server = try ServerStore.find(serverID, tx: tx), !server.isDeleted, server.host != nil else { return }
+    try dependencies.engine.enqueue(
+      NewJob(
+        kind: ServerJob.extendVolume.rawValue, subject: server.subject, input: ["volume": .string(volumeID)],
+        requestID: requestID, userID: server.userID, projectID: server.projectID), tx: tx)
+  }
+
   public func copyVolume(_ volumeID: String, serverID: String, to path: String) async throws {
     try await dependencies.hypervisor.copyVolume(volumeID, of: serverID, to: path)
   }

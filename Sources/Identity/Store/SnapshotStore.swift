@@ -31,7 +31,8 @@ enum SnapshotStore {
   private static func readAll(_ tx: any Transaction) throws -> Update {
     let users = try tx.query("SELECT * FROM identity_user").map(user)
     let projects = try tx.query("SELECT * FROM identity_project").map(project)
-    let assignments = try tx.query("SELECT * FROM identity_assignment").map(assignment)
+    var ids = SharedTexts()
+    let assignments = try tx.query("SELECT * FROM identity_assignment").map { ids.share(assignment($0)) }
     let groups = try tx.query("SELECT * FROM identity_membership").map { ($0.text("user_id"), $0.text("group_id")) }
     let trusts = try tx.query("SELECT * FROM identity_trust WHERE deleted_at IS NULL").map(trust)
     let credentials = try tx.query("SELECT * FROM identity_application_credential").map(credential)
@@ -163,6 +164,27 @@ enum SnapshotStore {
       actor: row.text("actor_kind") == "user" ? .user(actorID) : .group(actorID), place: place,
       roleID: row.text("role_id"), isInherited: row.bool("inherited"))
   }
+  /// Ids that occur often, each kept once: a hundred thousand assignments name few roles and places.
+  private struct SharedTexts {
+    private var known: Set<String> = []
+    private mutating func share(_ text: String) -> String { known.insert(text).memberAfterInsert }
+
+    mutating func share(_ given: Assignment) -> Assignment {
+      var result = given
+      result.roleID = share(given.roleID)
+      switch given.actor {
+      case .user(let id): result.actor = .user(share(id))
+      case .group(let id): result.actor = .group(share(id))
+      }
+      switch given.place {
+      case .project(let id): result.place = .project(share(id))
+      case .domain(let id): result.place = .domain(share(id))
+      case .system: break
+      }
+      return result
+    }
+  }
+
   static func strings(_ value: JSONValue) -> [String] { (value.array ?? []).compactMap(\.string) }
   private static func trust(_ row: Row) -> Snapshot.Trust {
     Snapshot.Trust(

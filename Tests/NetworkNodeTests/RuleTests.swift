@@ -147,4 +147,17 @@ import Testing
     router.hasSNAT = false
     #expect(RouterRules(router).isStale(shared))
   }
+
+  /// A machine without the package netbase has no /etc/protocols: a protocol's name loads no rule there.
+  @Test func protocolsAreNumbers() throws {
+    let router = RouterWiring(
+      id: "r", isUp: true, interfaces: [], gateway: nil, hasSNAT: true, routes: [], floatingIPs: [])
+    let named = RouterRules(router).rules.baseRules.filter { rule in
+      guard let range = rule.range(of: "l4proto ") else { return false }
+      let rest = rule[range.upperBound...]
+      let protocols = rest.hasPrefix("{") ? rest.prefix { $0 != "}" } : rest.prefix { $0 != " " }
+      return protocols.contains { $0.isLetter }
+    }
+    #expect(named == [])
+  }
 }

@@ -68,7 +68,7 @@ struct RouterRules {
       "ct state established,related accept",
       // A floating IP that is translated never gets here; one that is not must not be answered by the router.
       "iifname \"qg-*\" ip daddr != @own drop",
-      "iifname \"q*\" meta l4proto { icmp, ipv6-icmp } accept",
+      "iifname \"q*\" meta l4proto { 1, 58 } accept",
       "iifname \"qr-*\" tcp dport \(Self.metadataPort) ct original ip daddr 169.254.169.254 accept",
       "iifname \"q*\" drop",
     ]

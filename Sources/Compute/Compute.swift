@@ -69,11 +69,13 @@ public enum ComputeVersions {
     service: "compute", min: Microversion(2, 1), max: Microversion(2, 104),
     legacyHeader: "X-OpenStack-Nova-API-Version")
 
-  /// Brings the path variants that clients use to the one in the route tables: `/v2/…`, and a project id behind the version.
+  /// Brings the path variants that clients use to the one in the route tables: `/v2/…`, a project id behind the version, and
+  /// the old name of servers that boot from volumes.
   public static func normalize(_ path: [String]) -> [String] {
     guard let first = path.first, first == "v2.1" || first == "v2" else { return path }
     var rest = Array(path.dropFirst())
     if let project = rest.first, UUIDText.canonical(project) != nil { rest.removeFirst() }
+    if rest.first == "os-volumes_boot" { rest[0] = "servers" }
     return ["v2.1"] + rest
   }
 }

@@ -72,6 +72,7 @@ struct BootVolumeTests {
       "block_device_mapping": [["device_name": "vda", "volume_id": .string(Fake.bootable)]],
     ])
     #expect(world.guests.guests[legacy]?.spec.volumes.first?.bootIndex == 0)
+    #expect(try await world.send("GET", "/v2.1/os-volumes_boot/\(legacy)")["server"]["id"]?.string == legacy)
     let second = try await world.make([
       "block_device_mapping": [
         ["device_name": "/dev/vdb", "volume_id": .string(Fake.free), "delete_on_termination": "true"],

@@ -59,13 +59,12 @@ extension BlockStorageService {
     _ = try await rebase(layer.id, from: layer.parent, onto: nil, "", try store(layer.backend))
   }
 
-  /// Replaces a frozen layer by one with the same content above another base. The volume that it was frozen from is locked,
-  /// because freezing looks at the layer's file.
+  /// Replaces a frozen layer by one with the same content above another base. Volumes need no lock for it: a layer that is
+  /// still being frozen, whose file freezing looks at, has something in the status `creating` above it.
   private func rebase(
     _ id: String, from old: String?, onto base: String?, _ format: String, _ store: any VolumeBackend
   ) async throws -> Bool {
-    let owner = try await database.read { try Table.layer.find(id, tx: $0)?.optionalText("volume_id") }
-    return try await locks.with(owner ?? id) { [self] in
+    try await locks.with("layer/" + id) { [self] in
       let row = try await database.read { try Table.layer.find(id, tx: $0) }
       guard let row, row.text("format") == "qcow2", row.optionalText("parent") == old, store.exists(id) else {
         return false

@@ -214,6 +214,27 @@ extension QEMUHypervisorTests {
     }
   }
 
+  /// A copy that nobody asks for again keeps no file open.
+  @Test func abandonedCopiesEnd() async throws {
+    try await with { place in
+      var (driver, suite, id) = try await running(place) { $0.hardware["hw_disk_bus"] = "scsi" }
+      let (old, new) = (try await suite.volume(size: 64 << 20, filled: 0x41), try await suite.volume(size: 64 << 20))
+      try await driver.attach(old, to: id)
+      try await driver.open(new, try #require(try driver.guest(id).machine))
+      try await monitor(driver, id).execute(
+        "blockdev-mirror",
+        [
+          "job-id": .string(QEMUHypervisor.swapJob(VolumeFile(new).key)), "device": .string(VolumeFile(old).topNode),
+          "target": .string(VolumeFile(new).topNode), "sync": "full", "speed": .int(1 << 20), "auto-dismiss": false,
+        ])
+      driver = try await place.open()
+      try await driver.detach(volumeID: old.volumeID, from: id, deadline: .seconds(60))
+      let nodes = try await monitor(driver, id).execute("query-named-block-nodes", ["flat": true])
+      #expect(!nodes.text.contains(VolumeFile(old).key) && !nodes.text.contains(VolumeFile(new).key))
+      #expect(try await monitor(driver, id).execute("query-jobs").array?.isEmpty == true)
+    }
+  }
+
   /// We were ended when the record said already that the next volume is the one.
   @Test func aSwapIsFinishedByTheNextProcess() async throws {
     try await with { place in

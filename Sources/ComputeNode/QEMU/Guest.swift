@@ -9,6 +9,8 @@ final class Guest: Sendable {
   struct Machine: Sendable {
     let process: ProcessHandle
     let monitor: QMPClient
+    /// Tells this connection from others to the same QEMU.
+    let connection: String
   }
 
   let id: String

@@ -7,8 +7,8 @@ struct GuestNews: Sendable {
   /// By QEMU's names of events (qapi/run-state.json); `closed`: the connection ended.
   enum Kind: String, Sendable { case shutdown = "SHUTDOWN", stop = "STOP", deviceDeleted = "DEVICE_DELETED", closed }
   let id: String
-  /// The QEMU that told it: one that was replaced since is no news.
-  let process: ProcessHandle
+  /// The connection by which it was told: from one that was replaced since it is no news.
+  let connection: String
   let kind: Kind
 }
 
@@ -40,7 +40,7 @@ extension QEMUHypervisor {
     guard let guest = try? guest(one.id) else { return }
     await guest.lock.withLock {
       // A verb of ours has ended or replaced it meanwhile.
-      guard let machine = guest.machine, machine.process == one.process else { return }
+      guard let machine = guest.machine, machine.connection == one.connection else { return }
       do {
         switch one.kind {
         case .shutdown: try await guestShutDown(guest)

@@ -57,6 +57,24 @@ extension QEMUHypervisor {
     try await machine.monitor.execute("blockdev-del", ["node-name": node])
   }
 
+  /// Ends copies that one of us began who was ended since, and closes their files: whoever wants the copy begins again.
+  /// A volume's turn to the next one goes on.
+  func sweep(_ guest: Guest, _ machine: Guest.Machine) async {
+    guard let record = try? guest.record(), record.swapping == nil else { return }
+    let jobs = (try? await machine.monitor.execute("query-jobs"))?.array ?? []
+    for job in jobs.compactMap({ $0["id"]?.string }) where ["copy-", "swap-"].contains(where: job.hasPrefix) {
+      log.info("guest \(guest.id): the copy \(job) was left behind and ends")
+      await cancel(.string(job), machine)
+    }
+    let wanted = Set(record.spec.volumes.flatMap { VolumeFile($0).nodes })
+    for node in (try? await nodes(machine)) ?? [] {
+      guard let name = node["node-name"]?.string, !wanted.contains(name),
+        ["c-", "f-", "t-"].contains(where: name.hasPrefix)
+      else { continue }
+      _ = try? await machine.monitor.execute("blockdev-del", ["node-name": .string(name)])
+    }
+  }
+
   /// Ends a job, if there is one; what it copied is worth nothing.
   func cancel(_ job: JSONValue, _ machine: Guest.Machine) async {
     guard (try? await status(of: job, machine)) != nil else { return }

@@ -6,7 +6,7 @@ import Kit
 /// Starting, finding and ending the QEMU of a guest. The guest's lock is held in all of these.
 extension QEMUHypervisor {
   private static let startDeadline = Duration.seconds(30)
-  private static let greetingDeadline = Duration.seconds(5)
+  private static let greetingDeadline = Duration.seconds(10)
 
   /// The running QEMU of a guest: the one we are connected to, or one that another process of ours has started.
   func adopt(_ guest: Guest) async throws -> Guest.Machine? {
@@ -26,7 +26,9 @@ extension QEMUHypervisor {
       case .crashed:
         try await end(guest)
         return nil
-      default: return machine
+      default:
+        await sweep(guest, machine)
+        return machine
       }
     } catch {
       // It may have been about to end.
@@ -36,14 +38,16 @@ extension QEMUHypervisor {
   }
 
   private func connect(_ guest: Guest, _ process: ProcessHandle) async throws -> Guest.Machine {
-    let (source, id) = (newsSource, guest.id)
+    let (source, id, connection) = (newsSource, guest.id, UUIDText.makeHex())
     let monitor = try await QMPClient.connect(
       guest.folder.monitor, deadline: Self.greetingDeadline,
       onEvent: { name, _ in
-        if let kind = GuestNews.Kind(rawValue: name) { source.yield(GuestNews(id: id, process: process, kind: kind)) }
+        if let kind = GuestNews.Kind(rawValue: name) {
+          source.yield(GuestNews(id: id, connection: connection, kind: kind))
+        }
       },
-      onClose: { source.yield(GuestNews(id: id, process: process, kind: .closed)) })
-    let machine = Guest.Machine(process: process, monitor: monitor)
+      onClose: { source.yield(GuestNews(id: id, connection: connection, kind: .closed)) })
+    let machine = Guest.Machine(process: process, monitor: monitor, connection: connection)
     guest.machine = machine
     return machine
   }

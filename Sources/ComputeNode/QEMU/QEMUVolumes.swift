@@ -168,7 +168,7 @@ extension QEMUHypervisor {
     }
   }
 
-  private func nodes(_ machine: Guest.Machine) async throws -> [JSONValue] {
+  func nodes(_ machine: Guest.Machine) async throws -> [JSONValue] {
     try await machine.monitor.execute("query-named-block-nodes", ["flat": true]).array ?? []
   }
 

@@ -67,6 +67,23 @@ struct ServerTests {
     #expect(try await world.leftovers() == [])
   }
 
+  /// Found by Tempest's tagged boot devices: ports that existed before came first.
+  @Test func interfacesAreInTheOrderOfTheRequest() async throws {
+    let world = try await ServerWorld()
+    let id = try await world.make([
+      "networks": [
+        ["uuid": .string(FakePorts.net2)], ["port": .string(FakePorts.port1)], ["uuid": .string(FakePorts.net1)],
+      ]
+    ])
+    let interfaces = try #require(world.guests.guests[id]?.spec.interfaces.map(\.portID))
+    let networks = try await world.database.read { tx in
+      try interfaces.map { id in
+        try tx.first("SELECT network_id FROM fake_port WHERE id = \(id)")?.text("network_id")
+      }
+    }
+    #expect(interfaces[1] == FakePorts.port1 && networks == [FakePorts.net2, FakePorts.net1, FakePorts.net1])
+  }
+
   @Test func aFailedBuildExplainsItselfAndIsTakenBack() async throws {
     let world = try await ServerWorld()
     let huge = try await world.make(["flavorRef": "3"])

@@ -160,6 +160,20 @@ struct Server: Sendable {
     }
   }
 
+  /// Its ports in the order in which its guest has them as interfaces: that of the request, whose ports may be older than
+  /// those that were made for it; then those that came later.
+  func ordered(_ ports: [ServerPort]) -> [ServerPort] {
+    var rest = ports
+    var result: [ServerPort] = []
+    for request in networks {
+      let found = rest.firstIndex { port in
+        request.portID.map { port.id == $0 } ?? (port.isOwnedByCompute && port.networkID == request.networkID)
+      }
+      if let found { result.append(rest.remove(at: found)) }
+    }
+    return result + rest
+  }
+
   /// Subject of its jobs.
   var subject: String { Self.subject(id) }
   static func subject(_ id: String) -> String { "server/\(id)" }

@@ -37,7 +37,7 @@ struct MetadataService: Sendable {
       else { return nil }
       // The generated password is on the config drive only.
       server.adminPassword = nil
-      let ports = try service.ports.ports(ofServers: [id], tx: tx)[id] ?? []
+      let ports = server.ordered(try service.ports.ports(ofServers: [id], tx: tx)[id] ?? [])
       return ServerMetadata(server: server, ports: ports, settings: service.settings)
     }
   }

@@ -40,7 +40,7 @@ struct ServerGuest: Sendable {
       guard let server = try ServerStore.find(id, tx: tx), !server.isDeleted else {
         throw Fault.notFound("Instance \(id) could not be found.")
       }
-      return (server, try service.ports.ports(ofServers: [id], tx: tx)[id] ?? [])
+      return (server, server.ordered(try service.ports.ports(ofServers: [id], tx: tx)[id] ?? []))
     }
   }
 

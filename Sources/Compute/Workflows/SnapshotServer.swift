@@ -84,7 +84,6 @@ struct SnapshotServer: Sendable {
   // MARK: The action
 
   static func handle(_ call: Call, _ service: ComputeDependencies) async throws -> Reply {
-    let auth = try call.auth
     let wish = call.body["createImage"] ?? .null
     let id = UUIDText.make()
     try await ServerAction(call: call, service: service).start(.createImage, .createImage) { server, tx in

@@ -191,7 +191,7 @@ public final class DashboardService: Sendable {
         content.merging(["csrf": visit.session.csrf]) { old, _ in old }, withTemplate: template + "-live")
     else { return Reply(404) }
     var parts: JSONObject = ["live": .string(live)]
-    if let status = content["status"] { parts["status"] = .string(library.render(status, withTemplate: "cell") ?? "") }
+    if let status = content["status"] as? String { parts["status"] = .string(status) }
     return Reply(200, .bytes(JSONValue.object(parts).bytes, contentType: "application/json"))
   }
 

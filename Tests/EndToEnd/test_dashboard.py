@@ -4,6 +4,7 @@ page under axe-core, and what is different without JavaScript.
 Screenshots go to .build/test-logs/dashboard/."""
 import os
 import pathlib
+import re
 import tempfile
 import time
 import unittest
@@ -192,6 +193,49 @@ class DashboardTest(BrowserTest):
         self.go("/sign-in")
         self.accessible("sign-in in Korean")
         self.browser.delete_all_cookies()
+
+    def test_other_projects_are_not_there(self):
+        """Ids of another project in the address: pages, forms and actions of a member find nothing."""
+        cloud = self.cloud
+        admin = cloud.token()
+        project = cloud.api("POST", "identity", "/projects", {"project": {"name": "apart"}})["project"]["id"]
+        user = cloud.api("POST", "identity", "/users", {"user": {"name": "mallory", "password": "a-long-password-9"}})["user"]["id"]
+        role = next(r["id"] for r in cloud.api("GET", "identity", "/roles")["roles"] if r["name"] == "member")
+        cloud.api("PUT", "identity", f"/projects/{project}/users/{user}/roles/{role}", token=admin)
+        network = cloud.api("POST", "network", "/networks", {"network": {"name": "mine"}})["network"]["id"]
+        router = cloud.api("POST", "network", "/routers", {"router": {"name": "mine"}})["router"]["id"]
+        group = cloud.api("POST", "network", "/security-groups", {"security_group": {"name": "mine"}})["security_group"]["id"]
+        image = cloud.api("POST", "image", "/images", {
+            "name": "mine", "disk_format": "raw", "container_format": "bare", "visibility": "private"})["id"]
+        cloud.api("PUT", "image", f"/images/{image}/file", status=204, data=os.urandom(4096),
+                  headers={"Content-Type": "application/octet-stream"})
+        flavor = cloud.api("GET", "compute", "/flavors")["flavors"][0]["id"]
+        server = cloud.api("POST", "compute", "/servers", {"server": {
+            "name": "mine", "imageRef": image, "flavorRef": flavor, "networks": "none"}})["server"]["id"]
+        session = requests.Session()
+        csrf = re.search('name="csrf" value="([^"]+)', session.get(self.base + "/sign-in", timeout=30).text)[1]
+        session.post(self.base + "/sign-in", timeout=30,
+                     data={"csrf": csrf, "user": "mallory", "password": "a-long-password-9"})
+        page = session.get(self.base + "/project/instances", timeout=30)
+        self.assertIn("mallory", page.text)
+        self.assertNotIn(server, page.text)
+        csrf = re.search('name="csrf" value="([^"]+)', page.text)[1]
+        for kind, thing, action in (
+                ("instances", server, "delete"), ("instances", server, "stop"), ("instances", server, "snapshot"),
+                ("networks", network, "delete"), ("routers", router, "delete"), ("security-groups", group, "delete"),
+                ("images", image, "delete")):
+            path = f"{self.base}/project/{kind}/{thing}"
+            self.assertEqual(session.get(path, timeout=30).status_code, 404, path)
+            reply = session.post(f"{path}/{action}", data={"csrf": csrf, "confirmed": "yes", "name": "x"}, timeout=30)
+            self.assertEqual(reply.status_code, 404, path)
+        self.assertEqual(session.get(f"{self.base}/project/instances/{server}/screen", timeout=30).status_code, 404)
+        events = session.get(self.base + "/events", params={"page": f"/project/instances/{server}"}, timeout=60)
+        self.assertIn("event: end", events.text)
+        self.assertNotIn("mine", events.text)
+        self.assertEqual(session.get(self.base + "/admin/logs", timeout=30).status_code, 403)
+        for service, path in (("compute", f"/servers/{server}"), ("network", f"/networks/{network}"),
+                              ("network", f"/routers/{router}"), ("network", f"/security-groups/{group}")):
+            cloud.api("GET", service, path)  # They are all still there.
 
     def test_without_javascript(self):
         """Signing in and reading need no script."""

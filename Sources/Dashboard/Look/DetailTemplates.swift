@@ -4,12 +4,13 @@ enum DetailTemplates {
     <p class="path"><a href="{{list}}">{{listTitle}}</a></p>
     <div class="head">
     <h1>{{title}}</h1>
-    {{#status}}<span id="live-status">{{>cell}}</span>{{/status}}
+    {{#status}}<span id="live-status">{{{status}}}</span>{{/status}}
     <div class="tools">
-    {{#hasActions}}<details class="drop"><summary class="button primary">[[Actions]]</summary>
-    <div class="sheet">{{>menu}}</div></details>{{/hasActions}}
+    {{#hasMenu}}<details class="drop"><summary class="button primary">[[Actions]]</summary>
+    <div class="sheet">{{{actions}}}</div></details>{{/hasMenu}}
     </div>
     </div>
+    <form id="act" method="post"><input type="hidden" name="csrf" value="{{csrf}}"></form>
     {{#hasTabs}}<nav class="tabs" aria-label="{{title}}">{{#tabs}}<a href="{{href}}"{{#chosen}} aria-current="page"{{/chosen}}>{{title}}</a>
     {{/tabs}}</nav>{{/hasTabs}}
     <div id="live"{{#live}} data-live{{/live}} class="blocks">{{>detail-live}}</div>
@@ -19,15 +20,15 @@ enum DetailTemplates {
     {{#blocks}}
     <section class="card block{{#log}} wide{{/log}}{{#frame}} wide{{/frame}}{{#table}} wide{{/table}}">
     <h2>{{title}}</h2>
-    {{#note}}<p class="note">{{>cell}}</p>{{/note}}
+    {{#note}}<p class="note">{{{note}}}</p>{{/note}}
     {{#hasFacts}}<dl>{{/hasFacts}}
-    {{#facts}}<div><dt>{{label}}</dt><dd>{{#cell}}{{>cell}}{{/cell}}</dd></div>{{/facts}}
+    {{#facts}}<div><dt>{{label}}</dt><dd>{{{cell}}}</dd></div>{{/facts}}
     {{#hasFacts}}</dl>{{/hasFacts}}
     {{#table}}
     {{#isEmpty}}<p class="hint">{{empty}}</p>{{/isEmpty}}
     {{^isEmpty}}<div class="scroll"><table class="list"><thead><tr>{{#headings}}<th scope="col">{{.}}</th>{{/headings}}
     <th><span class="unseen">[[Actions]]</span></th></tr></thead>
-    <tbody>{{#rows}}<tr>{{#cells}}<td>{{>cell}}</td>{{/cells}}<td class="act">{{#action}}<a href="{{href}}"
+    <tbody>{{#rows}}<tr>{{#cells}}<td>{{{.}}}</td>{{/cells}}<td class="act">{{#action}}<a href="{{href}}"
     class="button small danger" data-dialog>{{title}}</a>{{/action}}</td></tr>
     {{/rows}}</tbody></table></div>{{/isEmpty}}
     {{/table}}

@@ -1,25 +1,5 @@
 /// Lists and the parts that other pages share with them.
 enum ListTemplates {
-  /// What a cell holds: text with a mark, a link, a time, or several of these below each other.
-  static let cell = "{{#lines}}<div class=\"line\">{{>cell-part}}</div>{{/lines}}{{^lines}}{{>cell-part}}{{/lines}}"
-
-  static let cellPart =
-    "{{#tone}}<span class=\"state {{tone}}\">{{text}}</span>{{/tone}}"
-    + "{{^tone}}{{#href}}<a href=\"{{href}}\">{{text}}</a>{{/href}}"
-    + "{{^href}}{{#time}}<time datetime=\"{{time}}\">{{text}}</time>{{/time}}"
-    + "{{^time}}{{#code}}<code>{{text}}</code>{{/code}}{{^code}}{{#strong}}<strong>{{text}}</strong>{{/strong}}"
-    + "{{^strong}}{{text}}{{/strong}}{{/code}}{{/time}}{{/href}}{{/tone}}"
-
-  static let menu = #"""
-    {{#actions}}
-    {{#needsForm}}<a href="{{href}}" class="{{style}}"{{#isForm}} data-dialog{{/isForm}}>{{title}}</a>
-    {{/needsForm}}
-    {{^needsForm}}<form method="post" action="{{href}}"><input type="hidden" name="csrf" value="{{csrf}}">
-    <button class="{{style}}">{{title}}</button></form>
-    {{/needsForm}}
-    {{/actions}}
-    """#
-
   static let list = #"""
     <div class="head">
     <h1>{{title}}</h1>
@@ -45,6 +25,7 @@ enum ListTemplates {
     <span class="bulk-label">[[With the chosen rows:]]</span>
     {{#bulk}}<button formaction="{{panel}}/-/{{id}}" class="small {{style}}">{{title}}</button>{{/bulk}}
     </form>{{/hasBulk}}
+    <form id="act" method="post"><input type="hidden" name="csrf" value="{{csrf}}"></form>
     <div id="live"{{#live}} data-live{{/live}}>{{>list-live}}</div>
     """#
 
@@ -70,9 +51,9 @@ enum ListTemplates {
     <tr data-id="{{id}}">
     {{#hasBulk}}<td class="tick"><input type="checkbox" form="bulk" name="ids" value="{{id}}" aria-label="{{title}}"></td>
     {{/hasBulk}}
-    {{#cells}}<td>{{>cell}}</td>{{/cells}}
-    <td class="act">{{#hasActions}}<details class="drop"><summary aria-label="[[Actions]]: {{title}}">⋯</summary>
-    <div class="sheet">{{>menu}}</div></details>{{/hasActions}}</td>
+    {{#cells}}<td>{{{.}}}</td>{{/cells}}
+    <td class="act">{{#hasMenu}}<details class="drop"><summary aria-label="[[Actions]]: {{title}}">⋯</summary>
+    <div class="sheet">{{{actions}}}</div></details>{{/hasMenu}}</td>
     </tr>
     {{/rows}}
     </tbody>

@@ -108,10 +108,10 @@ enum Style {
       box-shadow: 0 8px 28px rgb(10 20 40 / 22%); }
     .sheet form { margin: 0; }
     .sheet .hint { padding: 4px 10px; margin: 0; }
-    .sheet a, .sheet form:not(.preferences) button { display: block; width: 100%; text-align: left; border: 0;
+    .sheet a, .sheet > button, .sheet form:not(.preferences) button { display: block; width: 100%; text-align: left; border: 0;
       background: none; color: var(--ink); padding: 6px 10px; border-radius: 6px; font-weight: 450; }
-    .sheet a:hover, .sheet form:not(.preferences) button:hover { background: var(--soft); text-decoration: none; }
-    .sheet a.danger, .sheet form:not(.preferences) button.danger { color: var(--bad); }
+    .sheet a:hover, .sheet > button:hover, .sheet form:not(.preferences) button:hover { background: var(--soft); text-decoration: none; }
+    .sheet a.danger, .sheet > button.danger, .sheet form:not(.preferences) button.danger { color: var(--bad); }
     .sheet button[aria-current] { color: var(--accent); font-weight: 600; }
     .preferences { padding: 8px 10px; display: grid; gap: 8px; border-block: 1px solid var(--line); margin: 6px 0 !important; }
     .preferences label { display: flex; justify-content: space-between; align-items: center; gap: 10px; }

@@ -5,8 +5,7 @@ enum Templates {
   static let sources: [String: String] = [
     "layout": LayoutTemplates.layout, "sign-in": LayoutTemplates.signIn, "message": LayoutTemplates.message,
     "preferences": LayoutTemplates.preferences,
-    "cell": ListTemplates.cell, "cell-part": ListTemplates.cellPart, "list": ListTemplates.list,
-    "menu": ListTemplates.menu,
+    "list": ListTemplates.list,
     "detail": DetailTemplates.detail, "form": DetailTemplates.form, "field": DetailTemplates.field,
     "secret": DetailTemplates.secret, "overview": PageTemplates.overview, "access": PageTemplates.access,
     "search": PageTemplates.search, "settings": PageTemplates.settings, "logs": PageTemplates.logs,

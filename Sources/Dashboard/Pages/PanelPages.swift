@@ -78,6 +78,7 @@ struct PanelPages {
 
   private func listView(_ rows: [Row], sort: String?, isDescending: Bool) -> View {
     let bulk = panel.rowActions.filter(\.isBulk)
+    let menu = RowMenu(panel, visit)
     let filters: [View] = panel.filters.map { filter in
       let value = visit.query[filter.name] ?? ""
       var view: View = ["name": filter.name, "label": visit.t(filter.label), "value": value]
@@ -98,7 +99,7 @@ struct PanelPages {
       return view
     }
     return [
-      "panel": panel.address, "headings": headings, "rows": rows.map { rowView($0, hasBulk: !bulk.isEmpty) },
+      "panel": panel.address, "headings": headings, "rows": rows.map { rowView($0, menu, hasBulk: !bulk.isEmpty) },
       "isEmpty": rows.isEmpty, "isFiltered": filters.contains { !(($0["value"] as? String) ?? "").isEmpty },
       "empty": visit.t(panel.empty), "filters": filters, "hasFilters": !filters.isEmpty, "live": panel.isLive,
       "actions": panel.tableActions.map { tableAction($0) }, "hasBulk": !bulk.isEmpty,
@@ -116,20 +117,11 @@ struct PanelPages {
     ]
   }
 
-  private func rowView(_ row: Row, hasBulk: Bool) -> View {
-    let actions = panel.rowActions.filter { $0.isOffered(row) }.map { actionView($0, row.id) }
+  private func rowView(_ row: Row, _ menu: RowMenu, hasBulk: Bool) -> View {
+    let menu = menu.html(row)
     return [
-      "id": row.id, "title": row.title, "cells": panel.columns.map { $0.cell(row).view(visit) },
-      "actions": actions, "hasActions": !actions.isEmpty, "hasBulk": hasBulk,
-    ]
-  }
-
-  private func actionView(_ action: Action, _ id: String) -> View {
-    [
-      "title": visit.t(action.title), "style": action.style.rawValue, "csrf": visit.session.csrf,
-      "href": action.href ?? "\(panel.address(of: id))/\(action.id)",
-      "needsForm": action.needsForm || action.href != nil,
-      "isForm": action.href == nil,
+      "id": row.id, "title": row.title, "cells": panel.columns.map { $0.cell(row).html(visit) },
+      "actions": menu, "hasMenu": !menu.isEmpty, "hasBulk": hasBulk,
     ]
   }
 
@@ -148,14 +140,14 @@ struct PanelPages {
     let row = Row(json: context.json, panel: panel, names: Names(), session: visit.session)
     let tab = panel.tabs.first { $0.id == visit.query["tab"] }
     let blocks = try await (tab?.blocks ?? panel.blocks)(context)
-    let actions = panel.rowActions.filter { $0.isOffered(row) }.map { actionView($0, id) }
+    let menu = RowMenu(panel, visit).html(row)
     let status = context.json.text("status")
     var view: View = [
-      "list": panel.address, "listTitle": visit.t(panel.title), "id": id, "actions": actions,
-      "hasActions": !actions.isEmpty, "blocks": blocks.map { blockView($0) },
+      "list": panel.address, "listTitle": visit.t(panel.title), "id": id, "actions": menu, "csrf": visit.session.csrf,
+      "hasMenu": !menu.isEmpty, "blocks": blocks.map { blockView($0) },
       "live": panel.isLive && tab?.isLive != false, "hasTabs": !panel.tabs.isEmpty, "tabs": tabs(id, tab?.id),
     ]
-    if !status.isEmpty { view["status"] = Cell.status(status).view(visit) }
+    if !status.isEmpty { view["status"] = Cell.status(status).html(visit) }
     return service.page("detail", visit, title: row.title, active: panel.address, view)
   }
 
@@ -171,14 +163,14 @@ struct PanelPages {
     var view: View = ["title": visit.t(block.title)]
     if !block.facts.isEmpty {
       view["hasFacts"] = true
-      view["facts"] = block.facts.map { ["label": visit.t($0.0), "cell": $0.1.view(visit)] as View }
+      view["facts"] = block.facts.map { ["label": visit.t($0.0), "cell": $0.1.html(visit)] as View }
     }
     if !block.headings.isEmpty {
       view["table"] =
         [
           "headings": block.headings.map { visit.t($0) }, "isEmpty": block.rows.isEmpty, "empty": visit.t(block.empty),
           "rows": block.rows.map { row in
-            var view: View = ["cells": row.cells.map { $0.view(visit) }]
+            var view: View = ["cells": row.cells.map { $0.html(visit) }]
             if let action = row.action { view["action"] = ["title": visit.t(action.title), "href": action.href] }
             return view
           },
@@ -186,7 +178,7 @@ struct PanelPages {
     }
     if let log = block.log { view["log"] = log.isEmpty ? visit.t("Nothing has been written yet.") : log }
     if let frame = block.frame { view["frame"] = frame }
-    if let note = block.note { view["note"] = note.view(visit) }
+    if let note = block.note { view["note"] = note.html(visit) }
     if !block.links.isEmpty {
       view["hasLinks"] = true
       view["links"] = block.links.map { ["title": visit.t($0.0), "href": $0.1] as View }

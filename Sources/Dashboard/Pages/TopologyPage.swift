@@ -190,10 +190,7 @@ struct TopologyDrawing {
     .small-text{fill:#596375;font-size:11.5px}</style>
     """
 
-  private func escape(_ text: String) -> String {
-    text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
-      .replacing("\"", with: "&quot;").replacing("'", with: "&#39;")
-  }
+  private func escape(_ text: String) -> String { HTML.escape(text) }
   private func short(_ text: String, _ count: Int) -> String {
     text.count > count ? String(text.prefix(count - 1)) + "…" : text
   }

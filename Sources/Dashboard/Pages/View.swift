@@ -5,23 +5,21 @@ import Kit
 typealias View = [String: Any]
 
 extension Cell {
-  func view(_ visit: Visit) -> View {
-    var view: View = ["text": text.isEmpty && lines.isEmpty ? "—" : text]
-    if let href { view["href"] = href }
-    if let tone {
-      view["tone"] = tone
-      view["text"] = text
+  /// As it stands in a page. Lists have thousands of cells, so they are no template; every text goes through the escaping.
+  func html(_ visit: Visit) -> String {
+    guard lines.isEmpty else {
+      return lines.map { "<div class=\"line\">\($0.html(visit))</div>" }.joined()
     }
-    if isCode { view["code"] = true }
-    if isStrong { view["strong"] = true }
+    let shown = HTML.escape(text == "Yes" || text == "No" ? visit.t(text) : text)
+    if let tone { return "<span class=\"state \(HTML.escape(tone))\">\(shown)</span>" }
+    if shown.isEmpty { return "—" }
+    if let href { return "<a href=\"\(HTML.escape(href))\">\(shown)</a>" }
     if isTime {
-      let time = Timestamp(text)
-      view["time"] = time?.iso8601 ?? text
-      view["text"] = time.map { $0.plain + " UTC" } ?? text
+      guard let time = Timestamp(text) else { return shown }
+      return "<time datetime=\"\(time.iso8601)\">\(time.plain) UTC</time>"
     }
-    if text == "Yes" || text == "No" { view["text"] = visit.t(text) }
-    if !lines.isEmpty { view["lines"] = lines.map { $0.view(visit) } }
-    return view
+    if isCode { return "<code>\(shown)</code>" }
+    return isStrong ? "<strong>\(shown)</strong>" : shown
   }
 }
 

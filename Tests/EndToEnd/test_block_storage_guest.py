@@ -49,7 +49,11 @@ class VolumesInUse(Story):
     @classmethod
     def setUpClass(cls):
         cls.cloud = Cloud(settings=["volumes.backends=files,plain:raw"])
-        cls.cloud.up()
+        try:
+            cls.cloud.up()
+        except BaseException:
+            cls.cloud.destroy()
+            raise
 
     @classmethod
     def tearDownClass(cls):

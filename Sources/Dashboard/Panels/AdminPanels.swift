@@ -142,15 +142,24 @@ enum QuotaPanel {
         }
       }
       let headings = ["Resource", "Used", "Limit"]
-      return [
+      var blocks: [Block] = [
         .table("Compute", headings, rows(compute, used: "in_use"), empty: ""),
         .table("Network", headings, rows(network, used: "used"), empty: ""),
       ]
+      if context.client.has(VolumePanels.service) {
+        let volumes = try await context.client.get(VolumePanels.service, volumePath(context), [("usage", "true")])
+        blocks.append(.table("Volumes", headings, rows(volumes["quota_set"], used: "in_use"), empty: ""))
+      }
+      return blocks
     }
     return panel
   }()
 
   private static let computeKeys = ["instances", "cores", "ram", "key_pairs", "server_groups", "metadata_items"]
+  private static let volumeKeys = ["volumes", "snapshots", "gigabytes", "backups", "backup_gigabytes", "groups"]
+  private static func volumePath(_ context: PageContext) -> String {
+    VolumePanels.path(context.session, "/os-quota-sets/" + Percent.encode(context.id))
+  }
   private static let networkKeys = [
     "network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule",
   ]
@@ -168,7 +177,11 @@ enum QuotaPanel {
       let id = Percent.encode(context.id)
       let compute = try await context.client.get("compute", "/v2.1/os-quota-sets/" + id)["quota_set"] ?? .null
       let network = try await context.client.get("network", "/v2.0/quotas/" + id)["quota"] ?? .null
-      return fields(computeKeys, compute) + fields(networkKeys, network)
+      guard context.client.has(VolumePanels.service) else {
+        return fields(computeKeys, compute) + fields(networkKeys, network)
+      }
+      let volumes = try await context.client.get(VolumePanels.service, volumePath(context))["quota_set"] ?? .null
+      return fields(computeKeys, compute) + fields(networkKeys, network) + fields(volumeKeys, volumes)
     },
     { context, form in
       let id = Percent.encode(context.id)
@@ -176,6 +189,10 @@ enum QuotaPanel {
         "PUT", "compute", "/v2.1/os-quota-sets/" + id, ["quota_set": .object(try values(computeKeys, form))])
       try await context.client.send(
         "PUT", "network", "/v2.0/quotas/" + id, ["quota": .object(try values(networkKeys, form))])
+      if context.client.has(VolumePanels.service) {
+        try await context.client.send(
+          "PUT", VolumePanels.service, volumePath(context), ["quota_set": .object(try values(volumeKeys, form))])
+      }
       return .done("Saved.")
     })
 

@@ -4,7 +4,7 @@ MARTLET = .build/$(CONFIGURATION)/martlet
 STATE ?= /var/lib/martlet
 UP_FLAGS ?=
 
-.PHONY: help setup build up down demo test tidy format bench docs coverage clean
+.PHONY: help setup build up down demo test mariadb tidy format bench docs coverage clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,10 @@ demo: build ## walk the launch flow: from a project to a guest that answers SSH
 test: ## everything: tidy, unit, transcripts, conformance, end to end
 	@scripts/setup.sh test
 	@python3 scripts/test.py
+
+mariadb: ## every suite in Swift once more, with MariaDB as its database
+	@scripts/setup.sh test
+	MARTLET_TEST_DATABASE=mariadb swift test --no-parallel
 
 tidy: ## check the limits and habits of the code
 	@python3 scripts/test.py tidy

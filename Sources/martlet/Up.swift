@@ -77,7 +77,7 @@ struct Up: AsyncParsableCommand {
         + "every API answered after \(status["startup_seconds"]?.double ?? 0) s (up took \(took.milliseconds) ms).", "",
     ]
     for member in status["endpoints"]?.object ?? [:] {
-      lines.append("  \(member.key.padding(toLength: 10, withPad: " ", startingAt: 0)) \(member.value.string ?? "")")
+      lines.append("  \(member.key.padding(toLength: 14, withPad: " ", startingAt: 0)) \(member.value.string ?? "")")
     }
     lines += [
       "", "Log in as the administrator:", "  eval \"$(\(program) openrc\(flag))\"",

@@ -80,32 +80,28 @@ class Volumes(Story):
              lambda: self.guest("cat", f"/sys/block/{disk}/size") == str(2 << 21), 30)
         self.assertEqual(self.volume("in-use")["size"], 2)
 
-    def test_04_a_stopped_guest_has_its_volume_at_its_next_start(self):
-        self.guest("sudo umount /mnt; sync")
-        self.cloud.openstack("server", "reboot", "--hard", "web")
-        self.cloud.wait_server(self.server)
-        self.cloud.wait_ssh(self.address, self.key)
-        disk = wait("the guest sees the disk", self.disk, 30)[0]
-        self.assertEqual(self.guest(f"sudo mount /dev/{disk} /mnt && cat /mnt/file"), "kept")
-
-    def test_05_a_deleted_server_gives_its_volume_back(self):
+    def test_04_a_deleted_server_gives_its_volume_back(self):
         self.cloud.openstack("server", "delete", "--wait", "web")
         self.volume("available")
 
-    def test_06_a_server_boots_from_a_volume(self):
+    def test_05_a_server_boots_from_a_volume_and_has_all_its_volumes_at_its_next_start(self):
         server = self.boot("root", "--image", "guest", "--boot-from-volume", "1")
         shown = self.cloud.openstack("server", "show", "root")
         self.assertEqual(len(shown["volumes_attached"]), 1)
         self.assertEqual(list(pathlib.Path(self.cloud.state, "guests").rglob("root.*")), [])
+        self.cloud.openstack("server", "add", "volume", "root", "data")
         self.guest("echo kept | sudo tee /kept; sync")
+        self.volume("in-use")
         self.cloud.openstack("server", "stop", "root")
         self.cloud.wait_server(server, ("SHUTOFF",))
         self.cloud.openstack("server", "start", "root")
         self.cloud.wait_server(server)
         self.cloud.wait_ssh(self.address, self.key)
         self.assertEqual(self.guest("cat", "/kept"), "kept")
+        disk = wait("the guest sees the disk", self.disk, 30)[0]
+        self.assertEqual(self.guest(f"sudo mount /dev/{disk} /mnt && cat /mnt/file"), "kept")
 
-    def test_07_everything_can_be_deleted(self):
+    def test_06_everything_can_be_deleted(self):
         self.cloud.openstack("server", "delete", "--wait", "root")
         volumes = wait("both are available", lambda: (found := self.cloud.openstack("volume", "list")) and all(
             row["Status"] == "available" for row in found) and found, 30)

@@ -49,20 +49,6 @@ struct Action: Sendable {
     action.href = href
     return action
   }
-
-  /// The removal of a resource by its path.
-  static func delete(
-    _ service: String, _ noun: String, isBulk: Bool = true,
-    when isOffered: @escaping @Sendable (Row) -> Bool = { _ in true },
-    _ path: @escaping @Sendable (PageContext) -> String
-  ) -> Action {
-    Action(
-      "delete", "Delete", style: .danger, confirm: "This cannot be undone.", isBulk: isBulk, when: isOffered
-    ) { context, _ in
-      try await context.client.send("DELETE", service, path(context))
-      return .list("Deleted.")
-    }
-  }
 }
 
 /// What follows an action.

@@ -62,7 +62,7 @@ enum FlavorPanel {
     ]
     panel.empty = "No flavors yet. A flavor says how large an instance is."
     panel.tableActions = [create]
-    panel.rowActions = [specs, .delete("compute", "flavor") { path($0) }]
+    panel.rowActions = [specs, .delete()]
     panel.find = { client, _, id in
       try await client.get("compute", "/v2.1/flavors/" + Percent.encode(id))["flavor"] ?? .null
     }

@@ -63,7 +63,7 @@ enum ProjectPanel {
     panel.empty = "No projects yet. A project owns instances, networks and volumes, and has quotas."
     panel.tableActions = [create("Create project", "project")]
     panel.rowActions = [
-      addMember, removeMember, edit("project"), .delete("identity", "project") { path($0) },
+      addMember, removeMember, edit("project"), .delete(),
     ]
     panel.blocks = { context in [.facts("Overview", Facts.all(context.json)), try await members(context)] }
     return panel
@@ -130,7 +130,7 @@ enum UserPanel {
     panel.empty = "No users yet."
     panel.tableActions = [make]
     panel.rowActions = [
-      edit("user"), password, .delete("identity", "user", when: { $0.id != $0.session.userID }) { path($0) },
+      edit("user"), password, .delete(when: { $0.id != $0.session.userID }),
     ]
     return panel
   }()
@@ -177,7 +177,7 @@ enum GroupPanel {
     panel.tableActions = [create("Create group", "group", withEnabled: false)]
     panel.rowActions = [
       change("add-user", "Add user", "PUT"), change("remove-user", "Remove user", "DELETE"),
-      edit("group", withEnabled: false), .delete("identity", "group") { path($0) },
+      edit("group", withEnabled: false), .delete(),
     ]
     panel.blocks = { context in
       let users = try await context.client.get("identity", path(context) + "/users").list("users")
@@ -213,7 +213,7 @@ enum RolePanel {
     panel.columns = [Column("Name") { $0.link }, .text("Description", "description"), Column("Id") { .code($0.id) }]
     panel.empty = "No roles yet."
     panel.tableActions = [create("Create role", "role", withEnabled: false)]
-    panel.rowActions = [edit("role", withEnabled: false), .delete("identity", "role") { path($0) }]
+    panel.rowActions = [edit("role", withEnabled: false), .delete()]
     return panel
   }()
 }
@@ -225,7 +225,7 @@ enum DomainPanel {
     panel.columns = [Column("Name") { $0.link }, .text("Description", "description"), enabled]
     panel.empty = "No domains yet."
     panel.tableActions = [create("Create domain", "domain")]
-    panel.rowActions = [edit("domain"), .delete("identity", "domain", isBulk: false) { path($0) }]
+    panel.rowActions = [edit("domain"), .delete(bulk: false)]
     return panel
   }()
 }
@@ -245,7 +245,7 @@ enum ApplicationCredentialPanel {
     ]
     panel.empty = "No application credentials yet. A program signs in with one instead of your password."
     panel.tableActions = [make]
-    panel.rowActions = [.delete("identity", "application credential") { path($0) }]
+    panel.rowActions = [.delete()]
     panel.find = { client, session, id in
       try await client.get("identity", "/v3/users/\(session.userID)/application_credentials/\(Percent.encode(id))")[
         "application_credential"] ?? .null

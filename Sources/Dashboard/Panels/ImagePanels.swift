@@ -150,7 +150,7 @@ enum ImagePanels {
         try await context.client.send("POST", "image", path(context) + "/actions/reactivate")
         return .done("Reactivated.")
       },
-      .delete("image", "image", when: { mine($0) && $0.json["protected"]?.bool != true }) { path($0) },
+      .delete(when: { mine($0) && $0.json["protected"]?.bool != true }),
     ]
   }
 

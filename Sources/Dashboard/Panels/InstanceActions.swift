@@ -267,7 +267,7 @@ enum InstanceActions {
     return .done("Unlocked.")
   }
 
-  private static let delete: Action = .delete("compute", "instance") { path($0) }
+  private static let delete: Action = .delete()
 
   /// For administrators.
   static let resetState = Action(

@@ -18,7 +18,7 @@ enum KeyPairPanel {
     ]
     panel.empty = "No key pairs yet. Create one, or import the public key that you have."
     panel.tableActions = [importKey, create]
-    panel.rowActions = [.delete("compute", "key pair") { "\(path)/\(Percent.encode($0.id))" }]
+    panel.rowActions = [.delete()]
     panel.find = { client, _, id in try await client.get("compute", "\(path)/\(Percent.encode(id))")["keypair"] ?? .null
     }
     panel.blocks = { context in
@@ -96,7 +96,7 @@ enum ServerGroupPanel {
           return .list("Created.")
         })
     ]
-    panel.rowActions = [.delete("compute", "server group") { "\(path)/\(Percent.encode($0.id))" }]
+    panel.rowActions = [.delete()]
     panel.find = { client, _, id in
       try await client.get("compute", "\(path)/\(Percent.encode(id))")["server_group"] ?? .null
     }

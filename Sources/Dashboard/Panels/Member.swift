@@ -124,8 +124,8 @@ extension Action {
       })
   }
   /// The removal of a resource of the panel.
-  static func delete(when isOffered: @escaping @Sendable (Row) -> Bool = { _ in true }) -> Action {
-    Action("delete", "Delete", style: .danger, confirm: "This cannot be undone.", isBulk: true, when: isOffered) {
+  static func delete(bulk: Bool = true, when isOffered: @escaping @Sendable (Row) -> Bool = { _ in true }) -> Action {
+    Action("delete", "Delete", style: .danger, confirm: "This cannot be undone.", isBulk: bulk, when: isOffered) {
       context, _ in
       try await context.client.send("DELETE", context.panel.service, context.path)
       return .list("Deleted.")

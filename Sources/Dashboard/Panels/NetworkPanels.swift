@@ -37,9 +37,7 @@ enum NetworkPanels {
     panel.tableActions = [create(isAdmin: area == .admin)]
     panel.rowActions = [
       addSubnet, addPort, edit,
-      .delete("network", "network", when: { area == .admin || $0.json.text("project_id") == $0.session.projectID }) {
-        one("networks", $0.id)
-      },
+      .delete(when: { area == .admin || $0.json.text("project_id") == $0.session.projectID }),
       removal("delete-subnet", "Delete subnet", "subnets"), removal("delete-port", "Delete port", "ports"),
     ]
     panel.find = { client, _, id in try await client.get("network", one("networks", id))["network"] ?? .null }
@@ -165,21 +163,6 @@ enum NetworkPanels {
       return .done("Created.")
     })
 
-  private static let edit = Action(
-    "edit", "Edit",
-    fields: { context in
-      [
-        Field("name", "Name", value: context.json.text("name")),
-        Field("description", "Description", value: context.json.text("description")),
-        Field("up", "Switched on", .check, value: context.json["admin_state_up"]?.bool == true ? "yes" : ""),
-      ]
-    },
-    { context, form in
-      let network: JSONObject = [
-        "name": .string(form["name"]), "description": .string(form["description"]),
-        "admin_state_up": .bool(form.isOn("up")),
-      ]
-      try await context.client.send("PUT", "network", one("networks", context.id), ["network": .object(network)])
-      return .done("Saved.")
-    })
+  private static let edit: Action = .edit(
+    "network", [Member("name", "Name"), .description, Member("admin_state_up", "Switched on", .flag)])
 }

@@ -122,24 +122,8 @@ enum RouterPanels {
       try await context.client.send("PUT", "network", path(context), ["router": ["external_gateway_info": nil]])
       return .done("Saved.")
     },
-    Action(
-      "edit", "Edit",
-      fields: { context in
-        [
-          Field("name", "Name", value: context.json.text("name")),
-          Field("description", "Description", value: context.json.text("description")),
-          Field("up", "Switched on", .check, value: context.json["admin_state_up"]?.bool == true ? "yes" : ""),
-        ]
-      },
-      { context, form in
-        let router: JSONObject = [
-          "name": .string(form["name"]), "description": .string(form["description"]),
-          "admin_state_up": .bool(form.isOn("up")),
-        ]
-        try await context.client.send("PUT", "network", path(context), ["router": .object(router)])
-        return .done("Saved.")
-      }),
-    .delete("network", "router") { path($0) },
+    .edit("router", [Member("name", "Name"), .description, Member("admin_state_up", "Switched on", .flag)]),
+    .delete(),
   ]
 }
 
@@ -180,7 +164,7 @@ enum FloatingIPPanels {
       Action("disassociate", "Disassociate", when: { !$0.json.text("port_id").isEmpty }) { context, _ in
         try await context.client.send("PUT", "network", path(context), ["floatingip": ["port_id": nil]])
         return .done("The floating IP is free again.")
-      }, .delete("network", "floating IP") { path($0) },
+      }, .delete(),
     ]
     panel.find = { client, _, id in
       try await client.get("network", "/v2.0/floatingips/" + Percent.encode(id))["floatingip"] ?? .null

@@ -19,7 +19,7 @@ enum SecurityGroupPanel {
     panel.tableActions = [create]
     panel.rowActions = [
       addRule, edit, removeRule,
-      .delete("network", "security group", when: { $0.json.text("name") != "default" }) { path($0) },
+      .delete(when: { $0.json.text("name") != "default" }),
     ]
     panel.find = { client, _, id in
       try await client.get("network", "/v2.0/security-groups/" + Percent.encode(id))["security_group"] ?? .null

@@ -40,6 +40,7 @@ struct RandomOperationTests {
     #expect(run.crashes > 30, "\(run.crashes) crashes")
     let left = try await run.world.removeAll()
     #expect(left.isEmpty, "\(left)")
+    try HostFiles.remove(run.world.folder)
   }
 }
 

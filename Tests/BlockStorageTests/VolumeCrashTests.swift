@@ -33,6 +33,7 @@ struct VolumeCrashTests {
       try await check(world, names, plan.place)
       let left = try await world.removeAll()
       #expect(left.isEmpty, "\(plan.place): \(left)")
+      try HostFiles.remove(world.folder)
     }
   }
 

@@ -80,13 +80,13 @@ enum VolumeProxyRoutes {
 
   // MARK: Bodies
 
-  private static let text = Schema.string(0...65_535)
+  private static let text = Schema.string(0...255)
   private static let volumeSchema = Schema.object([
     Schema.required(
       "volume",
       .object([
         Schema.required("size", .looseInteger(1...Int(Int32.max))), Schema.may("volume_type", text),
-        Schema.may("metadata", .object([], additional: .allowed)), Schema.may("snapshot_id", text),
+        Schema.may("metadata", ServerSchema.metadata), Schema.may("snapshot_id", text),
         Schema.may("availability_zone", text), Schema.may("display_name", text),
         Schema.may("display_description", text),
       ]))

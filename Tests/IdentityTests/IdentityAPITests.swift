@@ -108,12 +108,9 @@ struct IdentityAPITests {
 
   /// How many rows every table has.
   private func fingerprint(_ cloud: IdentityHarness) async throws -> [String: Int] {
-    try await cloud.database.read { tx in
-      let names = try tx.query("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'identity%'")
-      return try Dictionary(
-        uniqueKeysWithValues: names.map { row in
-          (row.text("name"), try tx.count("SELECT COUNT(*) FROM \(raw: row.text("name"))"))
-        })
+    let names = try await cloud.database.tables().filter { $0.hasPrefix("identity") }
+    return try await cloud.database.read { tx in
+      try Dictionary(uniqueKeysWithValues: names.map { ($0, try tx.count("SELECT COUNT(*) FROM \(raw: $0)")) })
     }
   }
 

@@ -152,10 +152,8 @@ private struct MatrixStage {
     }
     self.tokens = tokens
     try await Self.furnish(service, role: role)
+    let names = try await cloud.database.tables().filter { $0.hasPrefix("identity") }
     tables = try await cloud.database.write { tx in
-      let names = try tx.query("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'identity%'").map {
-        $0.text("name")
-      }
       for name in names { try tx.execute("CREATE TABLE saved_\(raw: name) AS SELECT * FROM \(raw: name)") }
       return names
     }

@@ -277,6 +277,34 @@ def fio(uri, kind, size, seconds=None):
     return job["read" if "read" in kind else "write"]["iops"]
 
 
+def dashboard(cloud):
+    """Pages of the dashboard over the 1,000 servers, as a signed-in browser gets them."""
+    import re
+
+    import requests
+    session = requests.Session()
+    base = f"http://127.0.0.1:{8443 + cloud.offset}"
+    form = {"csrf": re.search('name="csrf" value="([^"]+)', session.get(base + "/sign-in").text)[1], "user": "admin",
+            "password": pathlib.Path(cloud.state, "admin-password").read_text().strip()}
+    if "/project/overview" not in session.post(base + "/sign-in", data=form).url:
+        raise AssertionError("the dashboard let nobody in")
+
+    def page(path, rows):
+        times = []
+        for _ in range(20):
+            started = time.perf_counter()
+            reply = session.get(base + path, cookies={"martlet_rows": str(rows)})
+            times.append((time.perf_counter() - started) * 1000)
+            if reply.status_code != 200:
+                raise AssertionError(f"{path}: {reply.status_code}")
+        return statistics.median(times)
+
+    report("dashboard: instances, 50 of 1,000 on a page", page("/project/instances", 50), "ms", 50)
+    report("dashboard: instances, 200 of 1,000 on a page", page("/project/instances", 200), "ms")
+    report("dashboard: ports' networks and names of 1,000 servers in the topology", page("/project/topology", 50), "ms")
+    report("dashboard: search over 1,000 servers", page("/search?q=b-9", 50), "ms")
+
+
 def client_validate(cloud):
     import requests
     session, token = requests.Session(), cloud.token()

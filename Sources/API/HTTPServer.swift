@@ -79,10 +79,12 @@ public struct HTTPServer: Sendable {
       body = ResponseBody()
       if reply.status != 204, !isHead || fields[.contentLength] == nil { fields[.contentLength] = "0" }
     case .json(let value):
-      let bytes = value.bytes
+      var writer = JSONWriter(capacity: 4096)
+      writer.write(value)
+      let buffer = writer.withBytes { ByteBuffer(bytes: $0) }
       if fields[.contentType] == nil { fields[.contentType] = "application/json" }
-      fields[.contentLength] = String(bytes.count)
-      body = ResponseBody(byteBuffer: ByteBuffer(bytes: bytes))
+      fields[.contentLength] = String(buffer.readableBytes)
+      body = ResponseBody(byteBuffer: buffer)
     case .bytes(let bytes, let type):
       if fields[.contentType] == nil { fields[.contentType] = type }
       fields[.contentLength] = String(bytes.count)

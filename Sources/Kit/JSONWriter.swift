@@ -122,6 +122,13 @@ public struct JSONWriter: ~Copyable {
   }
 }
 
+extension JSONWriter {
+  /// What is written so far, without a copy, for as long as `body` runs.
+  public borrowing func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) throws -> Result) rethrows -> Result {
+    try body(UnsafeBufferPointer(start: start, count: count))
+  }
+}
+
 extension JSONValue {
   /// This value as compact JSON text in UTF-8.
   public var bytes: [UInt8] {

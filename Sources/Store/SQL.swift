@@ -142,11 +142,15 @@ public struct Row: Sendable {
       return nil
     }
 
-    /// FNV-1a, 64 bits.
+    /// Of its length and of bytes at its beginning, middle and end: enough to tell a table's columns apart.
     private static func hash(_ name: String) -> Int {
-      var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-      for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-      return Int(truncatingIfNeeded: hash ^ (hash >> 32))
+      var name = name
+      return name.withUTF8 { bytes in
+        guard let first = bytes.first, let last = bytes.last else { return 0 }
+        let middle = bytes[bytes.count / 2]
+        let hash = ((Int(first) &* 31 &+ Int(middle)) &* 31 &+ Int(last)) &* 31 &+ bytes.count
+        return hash ^ (hash >> 7)
+      }
     }
   }
   let columns: Columns

@@ -67,7 +67,7 @@ enum ServerStore {
   }
 
   /// Reads metadata, tags and block devices of servers: three queries for all of them.
-  static func complete(_ servers: [Server], tx: any Transaction) throws -> [Server] {
+  static func complete(_ servers: consuming [Server], tx: any Transaction) throws -> [Server] {
     guard !servers.isEmpty else { return [] }
     let ids = servers.map(\.id)
     var metadata: [String: [String: String]] = [:]
@@ -79,13 +79,13 @@ enum ServerStore {
       tags[row.text("server_id"), default: []].append(row.text("tag"))
     }
     let devices = try BlockDeviceStore.devices(ofServers: ids, tx: tx)
-    return servers.map { server in
-      var server = server
-      server.blockDevices = devices[server.id] ?? []
-      server.metadata = metadata[server.id] ?? [:]
-      server.tags = tags[server.id] ?? []
-      return server
+    for index in servers.indices {
+      let id = ids[index]
+      servers[index].blockDevices = devices[id] ?? []
+      servers[index].metadata = metadata[id] ?? [:]
+      servers[index].tags = tags[id] ?? []
     }
+    return servers
   }
 
   /// What a project's servers use of its quota: counted from rows.

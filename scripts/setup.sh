@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-run="libsqlite3-dev libmariadb-dev qemu-system-x86 qemu-utils seabios ipxe-qemu dnsmasq-base nftables radvd iproute2 iputils-ping procps kmod"
+run="pkg-config libsqlite3-dev libmariadb-dev qemu-system-x86 qemu-utils seabios ipxe-qemu dnsmasq-base nftables radvd iproute2 iputils-ping procps kmod"
 image="e2fsprogs openssh-client"
 test="python3 python3-venv iputils-arping busybox xorriso genisoimage openssl chromium chromium-driver fonts-noto-cjk mariadb-server galera-4 rsync"
 

@@ -179,6 +179,25 @@ class Cloud:
 
     # Guests
 
+    def open_port(self):
+        """A port without filters on a network of its own behind a router; returns its id and its floating IP."""
+        def make(kind, **values):
+            return self.api("POST", "network", f"/{kind}s", {kind: values})[kind]
+        public = self.api("GET", "network", "/networks?name=public")["networks"][0]["id"]
+        lab = make("network", name="lab")["id"]
+        subnet = make("subnet", network_id=lab, cidr="10.0.0.0/24", ip_version=4)["id"]
+        router = make("router", name="edge", external_gateway_info={"network_id": public})["id"]
+        self.api("PUT", "network", f"/routers/{router}/add_router_interface", {"subnet_id": subnet})
+        port = make("port", network_id=lab, port_security_enabled=False)["id"]
+        return port, make("floatingip", floating_network_id=public, port_id=port)["floating_ip_address"]
+
+    def make_key(self):
+        """A key pair `key`; returns the path of its private key."""
+        key = str(pathlib.Path(self.folder, "key.pem"))
+        run("ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", key)
+        self.openstack("keypair", "create", "key", "--public-key", f"{key}.pub")
+        return key
+
     def ssh(self, address, key, *words, user="cirros", check=True, timeout=30):
         return self.martlet(
             "exec", "--", "ssh", "-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",

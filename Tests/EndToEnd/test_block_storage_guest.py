@@ -103,18 +103,8 @@ class VolumesInUse(Story):
         raise AssertionError("no QEMU of this cloud")
 
     def test_01_a_guest_with_a_volume(self):
-        def make(kind, **values):
-            return self.cloud.api("POST", "network", f"/{kind}s", {kind: values})[kind]
-        public = self.cloud.api("GET", "network", "/networks?name=public")["networks"][0]["id"]
-        lab = make("network", name="lab")["id"]
-        subnet = make("subnet", network_id=lab, cidr="10.0.0.0/24", ip_version=4)["id"]
-        router = make("router", name="edge", external_gateway_info={"network_id": public})["id"]
-        self.cloud.api("PUT", "network", f"/routers/{router}/add_router_interface", {"subnet_id": subnet})
-        port = make("port", network_id=lab, port_security_enabled=False)["id"]
-        type(self).address = make("floatingip", floating_network_id=public, port_id=port)["floating_ip_address"]
-        type(self).key = str(pathlib.Path(self.cloud.folder, "key.pem"))
-        run("ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", self.key)
-        self.cloud.openstack("keypair", "create", "key", "--public-key", f"{self.key}.pub")
+        port, type(self).address = self.cloud.open_port()
+        type(self).key = self.cloud.make_key()
         image = self.cloud.upload_guest_image()
         flavor = next(entry["id"] for entry in self.cloud.api("GET", "compute", "/flavors")["flavors"]
                       if entry["name"] == "m1.nano")

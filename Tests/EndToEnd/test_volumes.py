@@ -41,20 +41,8 @@ class Volumes(Story):
         return self.guest("grep", "-l", self.data[:20], "/sys/block/*/serial", check=False).split("/")[3:4]
 
     def test_01_what_a_guest_needs(self):
-        def make(kind, **values):
-            return self.cloud.api("POST", "network", f"/{kind}s", {kind: values})[kind]
-        public = self.cloud.api("GET", "network", "/networks?name=public")["networks"][0]["id"]
-        lab = make("network", name="lab")["id"]
-        subnet = make("subnet", network_id=lab, cidr="10.0.0.0/24", ip_version=4)["id"]
-        router = make("router", name="edge", external_gateway_info={"network_id": public})["id"]
-        self.cloud.api("PUT", "network", f"/routers/{router}/add_router_interface", {"subnet_id": subnet})
-        port = make("port", network_id=lab, port_security_enabled=False)["id"]
-        type(self).port = port
-        type(self).address = make("floatingip", floating_network_id=public, port_id=port)["floating_ip_address"]
-        key = pathlib.Path(self.cloud.folder, "key.pem")
-        run("ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", key)
-        self.cloud.openstack("keypair", "create", "key", "--public-key", f"{key}.pub")
-        type(self).key = str(key)
+        type(self).port, type(self).address = self.cloud.open_port()
+        type(self).key = self.cloud.make_key()
         self.cloud.upload_guest_image()
         type(self).data = self.cloud.openstack("volume", "create", "data", "--size", "1")["id"]
 

@@ -174,21 +174,7 @@ extension BlockStorageService {
     guard let image = try images.image(id, visibleTo: try call.auth, tx: tx), image.status == "active" else {
       throw Fault.badRequest("Invalid image identifier or unable to access requested image.")
     }
-    let needed = max((image.virtualSizeBytes + (1 << 30) - 1) >> 30, image.minDiskGB)
-    guard needed <= volume.size else {
-      throw Volume.invalid("Size of the volume \(volume.size)GB is smaller than the \(needed)GB that the image needs.")
-    }
-    guard try VolumeStore.snapshotCount(volume.id, tx: tx) == 0 || volume.isLayered else {
-      throw Volume.invalid("Volume \(volume.id) has snapshots.")
-    }
-    var metadata = image.properties
-    metadata.merge([
-      "image_id": id, "image_name": image.name, "container_format": image.containerFormat,
-      "disk_format": image.diskFormat, "min_disk": String(image.minDiskGB), "min_ram": String(image.minRAMMB),
-      "size": String(image.sizeBytes),
-    ]) { _, new in new }
-    try Table.volume.set(volume.id, ["status": "downloading", "previous_status": volume.status], tx: tx)
-    try enqueue("volume-reimage", volume, ["image": .string(id), "metadata": .texts(metadata)], call, tx: tx)
+    try reimage(volume, image, requestID: call.requestID, userID: try call.auth.user.id, tx: tx)
     return .null
   }
 }

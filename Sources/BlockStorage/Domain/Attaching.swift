@@ -179,6 +179,11 @@ extension BlockStorageService: VolumeAttaching {
     guard let image = try images.image(imageID, tx: tx), image.status == "active" else {
       throw Fault.badRequest("Image \(imageID) is not there any more, or is not active.")
     }
+    try reimage(volume, image, requestID: requestID, userID: volume.row.text("user_id"), tx: tx)
+  }
+
+  /// Checks that the image fits, and enqueues its writing over the volume.
+  func reimage(_ volume: Volume, _ image: ImageSummary, requestID: String, userID: String, tx: any Transaction) throws {
     let needed = max((image.virtualSizeBytes + (1 << 30) - 1) >> 30, image.minDiskGB)
     guard needed <= volume.size else {
       throw Volume.invalid("Size of the volume \(volume.size)GB is smaller than the \(needed)GB that the image needs.")
@@ -192,12 +197,13 @@ extension BlockStorageService: VolumeAttaching {
       "disk_format": image.diskFormat, "min_disk": String(image.minDiskGB), "min_ram": String(image.minRAMMB),
       "size": String(image.sizeBytes),
     ]) { _, new in new }
-    try Table.volume.set(id, ["status": "downloading", "previous_status": volume.status], tx: tx)
+    try Table.volume.set(volume.id, ["status": "downloading", "previous_status": volume.status], tx: tx)
     try engine.enqueue(
       NewJob(
-        kind: "volume-reimage", subject: "volume/\(id)",
-        input: ["volume": .string(id), "image": .string(imageID), "metadata": .texts(metadata)], requestID: requestID,
-        userID: volume.row.text("user_id"), projectID: volume.projectID), tx: tx)
+        kind: "volume-reimage", subject: "volume/\(volume.id)",
+        input: ["volume": .string(volume.id), "image": .string(image.id), "metadata": .texts(metadata)],
+        requestID: requestID,
+        userID: userID, projectID: volume.projectID), tx: tx)
   }
 
   // MARK: Snapshots of servers

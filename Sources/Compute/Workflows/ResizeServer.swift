@@ -100,12 +100,8 @@ struct ResizeServer: Sendable {
   @Sendable private func restore(_ context: StepContext) async throws -> StepResult {
     let (server, ports) = try await guest.load(context)
     try await service.hypervisor.powerOff(server.id, grace: .zero)
-    do {
-      let disks = try await volumes.connect(server.volumes)
-      try await service.hypervisor.reconfigure(guest.spec(server, ports, disks, files: nil))
-    } catch let fault as Fault where fault.status == 501 {
-      // Nothing was changed.
-    }
+    let disks = try await volumes.connect(server.volumes)
+    try await service.hypervisor.reconfigure(guest.spec(server, ports, disks, files: nil))
     return .done
   }
 

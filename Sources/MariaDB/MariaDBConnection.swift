@@ -8,8 +8,9 @@ final class MariaDBConnection {
   private var statements: [String: MariaDBStatement] = [:]
   private var order: [String] = []
 
-  /// Prepared statements that are kept; long lists of ids make many texts.
-  private static let statementsMax = 256
+  /// Prepared statements that are kept; long lists of ids make many texts. The server has a limit for all its connections
+  /// together (max_prepared_stmt_count, 16,382 at first): a dozen controllers stay well below it.
+  private static let statementsMax = 128
 
   /// Connects to the first endpoint that answers and takes part in its cluster. Throws the last one's error.
   convenience init(_ options: MariaDBOptions) throws {
@@ -85,7 +86,15 @@ final class MariaDBConnection {
       for old in order.prefix(Self.statementsMax / 2) { statements[old] = nil }
       order.removeFirst(Self.statementsMax / 2)
     }
-    let statement = try MariaDBStatement(text, self)
+    let statement: MariaDBStatement
+    do {
+      statement = try MariaDBStatement(text, self)
+    } catch let error as MariaDBError where error.isTooManyStatements {
+      // Others hold the rest of the limit; what this connection keeps is only there to save time.
+      statements.removeAll()
+      order.removeAll()
+      statement = try MariaDBStatement(text, self)
+    }
     statements[text] = statement
     order.append(text)
     return statement

@@ -9,14 +9,18 @@ struct MariaDBError: Error, CustomStringConvertible {
   /// The connection is of no use any more; another one may be.
   var isLost: Bool {
     switch code {
-    // Server gone away, lost connection, cannot connect, wrong packet order; shutdown, killed; node not in the cluster.
-    case 2000...2029, 2055, 1053, 1152...1161, 1047, 1927, 1290: true
+    // Server gone away, lost connection, cannot connect, wrong packet order; too many connections; shutdown, killed; node
+    // not in the cluster.
+    case 2000...2029, 2055, 1040, 1203, 1053, 1152...1161, 1047, 1927, 1290: true
     default: false
     }
   }
 
   /// The transaction lost against another one: Galera's certification or a deadlock (1213), a lock that took too long (1205).
   var isConflict: Bool { code == 1213 || code == 1205 || code == 1020 }
+
+  /// The server's limit of prepared statements is reached.
+  var isTooManyStatements: Bool { code == 1461 }
 
   /// A broken UNIQUE constraint.
   var isDuplicate: Bool { code == 1062 || code == 1586 }

@@ -18,7 +18,10 @@ final class MariaDBTransaction: Transaction {
   func execute(_ sql: SQL) throws -> Int {
     let isSchema = ["CREATE ", "ALTER ", "DROP "].contains { sql.text.hasPrefix($0) }
     do {
-      return try run { try connection.execute(isSchema ? SQL(stringLiteral: Self.translated(sql.text)) : sql) }
+      guard isSchema else { return try run { try connection.execute(sql) } }
+      // It runs once: preparing and keeping it would only cost.
+      try run { try connection.run(Self.translated(sql.text)) }
+      return 0
     } catch let error as MariaDBError where error.isDuplicate {
       throw DuplicateRow(error.message)
     } catch let error as MariaDBError where isSchema && error.isDoneAlready {

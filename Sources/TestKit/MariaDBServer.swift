@@ -56,7 +56,9 @@ public actor MariaDBServer {
         "--no-defaults", "--user=root", "--datadir=" + data, "--socket=" + socket, "--pid-file=" + folder + "/pid",
         "--skip-networking", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
         "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--performance-schema=OFF",
-        "--max-connections=500",
+        "--max-connections=4000",
+        // Hundreds of tests hold a database each until the process ends.
+        "--max-prepared-stmt-count=1000000",
       ], log: folder + "/log")
     endAtExit(server)
     let end = ContinuousClock.now + .seconds(120)

@@ -23,7 +23,7 @@ struct SQLiteStatement {
       switch sqlite3_step(statement) {
       case SQLITE_ROW: row()
       case SQLITE_DONE: return
-      case let code: throw error(code)
+      default: throw error()
       }
     }
   }
@@ -49,7 +49,7 @@ struct SQLiteStatement {
     }
     for (index, parameter) in sql.parameters.enumerated() {
       let code = bind(parameter, CInt(index + 1))
-      guard code == SQLITE_OK else { throw error(code) }
+      guard code == SQLITE_OK else { throw error() }
     }
   }
 
@@ -90,7 +90,7 @@ struct SQLiteStatement {
     }
   }
 
-  private func error(_ code: CInt) -> DatabaseError {
+  private func error() -> DatabaseError {
     DatabaseError(
       resultCode: ResultCode(rawValue: sqlite3_extended_errcode(connection.sqliteConnection)),
       message: String(cString: sqlite3_errmsg(connection.sqliteConnection)), sql: sql.text)
